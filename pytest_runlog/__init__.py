@@ -1,0 +1,55 @@
+"""Record what a LangChain chain does in a test: runs, RunLog patches, Infino metrics.
+
+Names are imported when they are first used: loading a plugin taxes every test session.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_runlog.capture import RunLogCapture, record
+    from pytest_runlog.infino.handler import InfinoCallbackHandler
+    from pytest_runlog.infino.recorder import InfinoRecorder
+    from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs
+    from pytest_runlog.model.usage import TokenUsage
+    from pytest_runlog.recording.handler import RunLogCallbackHandler
+
+__all__ = [
+    "Chunk",
+    "InfinoCallbackHandler",
+    "InfinoRecorder",
+    "Run",
+    "RunEvent",
+    "RunLogCallbackHandler",
+    "RunLogCapture",
+    "Runs",
+    "TokenUsage",
+    "record",
+]
+
+_HOMES = {
+    "Chunk": "model.runs",
+    "InfinoCallbackHandler": "infino.handler",
+    "InfinoRecorder": "infino.recorder",
+    "Run": "model.runs",
+    "RunEvent": "model.runs",
+    "RunLogCallbackHandler": "recording.handler",
+    "RunLogCapture": "capture",
+    "Runs": "model.runs",
+    "TokenUsage": "model.usage",
+    "record": "capture",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,348 @@
+"""`RunLogCapture`: the object behind the fixture, a view of one journal."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_runlog import explain
+from pytest_runlog.infino.recorder import InfinoRecorder
+from pytest_runlog.model.build import build_runs
+from pytest_runlog.model.data import secrets_in, to_data
+from pytest_runlog.model.errors import arising, recovered
+from pytest_runlog.model.events import values_in
+from pytest_runlog.model.journal import Journal
+from pytest_runlog.model.masking import Mask, MaskHook, environment_secrets
+from pytest_runlog.model.runs import Run, Runs
+from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
+from pytest_runlog.model.text import tree_lines
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Iterator
+    from os import PathLike
+
+    from langchain_core.runnables import RunnableConfig
+
+    from pytest_runlog.model.events import Event
+    from pytest_runlog.model.text import Level
+    from pytest_runlog.model.usage import TokenUsage
+    from pytest_runlog.recording.handler import RunLogCallbackHandler
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a capture records and shows."""
+
+    chunks: bool = True
+    """Whether the streamed chunks of runs that are not models are recorded."""
+    mask_patterns: tuple[re.Pattern[str], ...] = ()
+    mask_hook: MaskHook | None = None
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """What was derived from the first `length` events of a journal."""
+
+    length: int
+    runs: Runs
+    mask: Mask
+
+
+class RunLogCapture:
+    """What was recorded: runs, errors, tokens, the run tree, Infino's payloads.
+
+    Everything is derived from the journal when it is asked for, so a capture can be looked
+    at while the chain still runs.
+    """
+
+    def __init__(
+        self,
+        recorder: RunLogCallbackHandler | None = None,
+        *,
+        name: str | None = None,
+        options: Options | None = None,
+    ) -> None:
+        self.name = name
+        self._recorder = recorder
+        self._journal = Journal() if recorder is None else recorder.journal
+        self._options = Options() if options is None else options
+        self._derived: _Derived | None = None
+        self._infino: InfinoRecorder | None = None
+        self._names: dict[str, int] = {}
+
+    @property
+    def runs(self) -> Runs:
+        """Every run, depth-first in canonical order."""
+        return self._derive().runs
+
+    @property
+    def roots(self) -> Runs:
+        """The runs without a parent."""
+        return Runs(run for run in self.runs if run.parent is None)
+
+    @property
+    def root(self) -> Run:
+        """The only run without a parent; `AssertionError` unless there is exactly one."""
+        roots = self.roots
+        if len(roots) != 1:
+            raise AssertionError(explain.not_one_root(roots, self.tree("shape")))
+        return roots[0]
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each run, depth-first in canonical order."""
+        return self.runs.names
+
+    @property
+    def errors(self) -> Runs:
+        """The runs in which an error arose.
+
+        An error that climbs through the runs above counts once, where it began; an interrupt
+        is no error.
+        """
+        return arising(self.runs)
+
+    @property
+    def recovered(self) -> Runs:
+        """Those of `errors` that no root ended with: something handled them."""
+        return recovered(self.runs)
+
+    @property
+    def unfinished(self) -> Runs:
+        """The runs that did not end."""
+        return self.runs.find(status="unfinished")
+
+    @property
+    def models(self) -> Runs:
+        """The runs of models, both chat and completion."""
+        return Runs(run for run in self.runs if run.is_model)
+
+    @property
+    def tools(self) -> Runs:
+        """The runs of tools."""
+        return self.runs.find(type="tool")
+
+    @property
+    def retrievers(self) -> Runs:
+        """The runs of retrievers."""
+        return self.runs.find(type="retriever")
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds from the first start to the last end, `None` when nothing finished."""
+        runs = self.runs
+        ends = [run.end_ns for run in runs if run.end_ns is not None]
+        return (max(ends) - min(run.start_ns for run in runs)) / 1e9 if ends else None
+
+    @property
+    def tokens(self) -> TokenUsage:
+        """The tokens of all model runs added up; one unknown makes the sum unknown."""
+        return self.runs.tokens
+
+    @property
+    def infino(self) -> InfinoRecorder:
+        """What `InfinoCallbackHandler` would have sent: metrics and logs."""
+        if self._infino is None:
+            self._infino = InfinoRecorder(self._journal.events)
+        return self._infino
+
+    def find(
+        self,
+        name: str | None = None,
+        *,
+        type: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        path: str | None = None,
+        status: str | None = None,
+        under: Run | str | None = None,
+        where: Callable[[Run], bool] | None = None,
+    ) -> Runs:
+        """The runs that match all that is given; see `Runs.find`."""
+        return self.runs.find(
+            name,
+            type=type,
+            tag=tag,
+            model=model,
+            path=path,
+            status=status,
+            under=under,
+            where=where,
+        )
+
+    def one(
+        self,
+        name: str | None = None,
+        *,
+        type: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        path: str | None = None,
+        status: str | None = None,
+        under: Run | str | None = None,
+        where: Callable[[Run], bool] | None = None,
+    ) -> Run:
+        """The one run that matches; `AssertionError` with the tree unless exactly one does."""
+        criteria: dict[str, Any] = {
+            "name": name,
+            "type": type,
+            "tag": tag,
+            "model": model,
+            "path": path,
+            "status": status,
+            "under": under,
+            "where": where,
+        }
+        found = self.runs.find(**criteria)
+        if len(found) != 1:
+            tree = "\n".join(tree_lines(self.roots, self._derive().mask, "shape", marked=found))
+            raise AssertionError(explain.not_one(criteria, found, self.names, tree))
+        return found[0]
+
+    def tree(self, level: Level = "structure") -> str:
+        """The run tree as text: `"shape"`, `"structure"` or `"full"`."""
+        return "\n".join(tree_lines(self.roots, self._derive().mask, level))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The runs as plain data, canonical and masked, without times: made for comparison."""
+        return runs_to_dict(self.roots, self._derive().mask)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the runs, times included and secrets masked, as JSON."""
+        save_runs(self.roots, self._derive().mask, Path(path))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> RunLogCapture:
+        """The capture that `save` wrote; values are the plain data that they became.
+
+        Raises `ValueError` for a file that is not one, and `OSError` where it cannot be read.
+        """
+        capture = cls()
+        capture._derived = _Derived(0, load_runs(Path(path)), Mask())
+        return capture
+
+    @contextmanager
+    def capture(self, name: str | None = None) -> Iterator[RunLogCapture]:
+        """Record a section: `with runlog.capture() as part:`; this capture sees it too.
+
+        `name` labels it. A name that was given before gets a number, as LangChain numbers
+        runs: `name`, `name:2`.
+        """
+        section = open_capture(self._options, self._label(name))
+        try:
+            yield section
+        finally:
+            section.close()
+
+    def config(self, **more: Any) -> RunnableConfig:
+        """A `RunnableConfig` with the handlers in it, and whatever else is given.
+
+        Not needed to be recorded: it is for those who want to see the handlers passed. A
+        run that is reported both ways is recorded once. `callbacks` are kept beside ours.
+        """
+        callbacks = more.pop("callbacks", None)
+        handler = self._handler()
+        if callbacks is None:
+            more["callbacks"] = [handler]
+        elif isinstance(callbacks, list):
+            more["callbacks"] = [*callbacks, handler]
+        elif hasattr(callbacks, "add_handler"):
+            manager = callbacks.copy()
+            manager.add_handler(handler, inherit=True)
+            more["callbacks"] = manager
+        else:
+            raise TypeError(
+                "config(callbacks=…) takes a list of handlers or a callback manager, "
+                f"not {type(callbacks).__name__}"
+            )
+        return more  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Stop recording; runs that have started still report here. `record()` does this."""
+        from pytest_runlog.recording.installer import stop_recording
+
+        stop_recording(self._handler())
+
+    @property
+    def failures(self) -> list[Exception]:
+        """What went wrong inside our handlers, if anything: the record is then incomplete."""
+        return self._journal.failures
+
+    def clear(self) -> None:
+        """Forget and free what was recorded, and what the runs in flight will still do."""
+        if self._recorder is not None:
+            self._recorder.clear()
+        else:
+            self._journal.clear()
+        self._derived = None
+        self._infino = None
+
+    def __repr__(self) -> str:
+        label = f" {self.name}" if self.name else ""
+        return self.tree() or f"<RunLogCapture{label}: nothing recorded>"
+
+    def _handler(self) -> RunLogCallbackHandler:
+        if self._recorder is None:
+            raise RuntimeError("a loaded run log has no handlers; only a recording has")
+        return self._recorder
+
+    def _label(self, name: str | None) -> str | None:
+        if name is None:
+            return None
+        count = self._names[name] = self._names.get(name, 0) + 1
+        return name if count == 1 else f"{name}:{count}"
+
+    def _derive(self) -> _Derived:
+        derived = self._derived
+        length = len(self._journal.events)
+        if derived is None or derived.length != length:
+            derived = self._derived = _derive(self._journal, length, self._options)
+        return derived
+
+
+@contextmanager
+def record(name: str | None = None, *, options: Options | None = None) -> Iterator[RunLogCapture]:
+    """Record what runs in the `with` block: in fixtures of any scope, scripts, notebooks.
+
+    The same as the `runlog` fixture, without pytest. Recordings nest, and an outer one sees
+    what an inner one sees.
+    """
+    capture = open_capture(Options() if options is None else options, name)
+    try:
+        yield capture
+    finally:
+        capture.close()
+
+
+def open_capture(options: Options, name: str | None = None) -> RunLogCapture:
+    """Start recording. Raises `UnsupportedLangChain` if langchain-core is too old."""
+    from pytest_runlog.recording.installer import start_recording
+
+    return RunLogCapture(start_recording(chunks=options.chunks), name=name, options=options)
+
+
+def _derive(journal: Journal, length: int, options: Options) -> _Derived:
+    events = journal.events[:length]
+    mask = _mask_of(events, options)
+    return _Derived(
+        length,
+        build_runs(events, journal.lane, _canonical_text(mask), journal.forgotten),
+        mask,
+    )
+
+
+def _mask_of(events: list[Event], options: Options) -> Mask:
+    return Mask(
+        secrets=environment_secrets() | secrets_in(values_in(events)),
+        run_ids=frozenset(str(event.run_id) for event in events),
+        patterns=options.mask_patterns,
+        hook=options.mask_hook,
+    )
+
+
+def _canonical_text(mask: Mask) -> Callable[[Any], str]:
+    return lambda value: json.dumps(to_data(value, mask))

@@ -1,0 +1,86 @@
+"""Every message that a user reads: what was expected, what was seen, where, what to do."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pytest_runlog.measures.units import count_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytest_runlog.capture import RunLogCapture
+    from pytest_runlog.model.runs import Run
+
+
+def nothing_recorded(what: str) -> str:
+    """Why a capture may be empty."""
+    return (
+        f"{what}: no run was recorded. Runs are recorded from the moment the `runlog` fixture is "
+        "set up to the end of the test function; embeddings and calls of a provider's SDK that "
+        "do not go through LangChain are not seen."
+    )
+
+
+def not_one_root(roots: Sequence[Run], tree: str) -> str:
+    """`root` was asked for, and there is not exactly one."""
+    if not roots:
+        return nothing_recorded("expected one root")
+    listed = "\n".join(f"  {index}. {root.name}" for index, root in enumerate(roots))
+    return (
+        f"expected one root, but {len(roots)} runs have no parent:\n{listed}\n"
+        "Use `runlog.roots[i]`, or `with runlog.capture() as part:` around the call that you "
+        f"mean.\n{tree}"
+    )
+
+
+def not_one(
+    criteria: Mapping[str, Any], found: Sequence[Run], names: Iterable[str], tree: str
+) -> str:
+    """`one(...)` was asked for, and not exactly one run matches."""
+    asked = ", ".join(f"{key}={value!r}" for key, value in criteria.items() if value is not None)
+    expected = f"expected one run with {asked}" if asked else "expected one run"
+    if found:
+        return f"{expected}, but {len(found)} match:\n{tree}"
+    if not tree:
+        return nothing_recorded(expected)
+    return f"{expected}, but none matches{did_you_mean(criteria.get('name'), names)}:\n{tree}"
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str:
+    """`" (did you mean 'x'?)"`, or nothing."""
+    close = get_close_matches(name, set(names), n=3, cutoff=0.5) if isinstance(name, str) else []
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def recording_failed(failures: Sequence[BaseException]) -> str:
+    """Our own handlers raised; the chain did not notice."""
+    times = "once" if len(failures) == 1 else f"{len(failures)} times"
+    return (
+        f"pytest-runlog failed {times} to record an event, so what it recorded is incomplete. The "
+        "chain was not affected. The first traceback is the cause of this error; please report "
+        "it. To let such tests pass: runlog_recording_errors = warn"
+    )
+
+
+def wider_scope() -> str:
+    """The fixture was asked for by one of a wider scope."""
+    return (
+        "`runlog` records one test, so only tests and function-scoped fixtures can ask for it. "
+        "A fixture of a wider scope opens a recording of its own:\n\n"
+        "    with pytest_runlog.record() as log:\n"
+        "        ..."
+    )
+
+
+def sections(capture: RunLogCapture) -> list[tuple[str, str]]:
+    """What a failing test shows: the run tree, and what to know about it."""
+    if not capture.runs:
+        return []
+    unfinished = capture.unfinished
+    lines = [capture.tree()]
+    if unfinished:
+        runs = count_text(len(unfinished), "run")
+        lines.append(f"{runs} had not ended; what they do later is not seen by the next test.")
+    return [("runlog", "\n".join(lines))]

@@ -1,0 +1,20 @@
+"""Numbers with the unit that a person would choose."""
+
+from __future__ import annotations
+
+
+def seconds_text(seconds: float) -> str:
+    """`"830 us"`, `"1.2 ms"`, `"3.45 s"` or `"2 min 5 s"`."""
+    if round(seconds * 1e6) < 1000:
+        return f"{seconds * 1e6:.0f} us"
+    if round(seconds * 1e3, 1) < 1000:
+        return f"{seconds * 1e3:.1f} ms" if seconds < 0.1 else f"{seconds * 1e3:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def count_text(count: int, noun: str, plural: str | None = None) -> str:
+    """`"1 run"`, `"2 runs"`, `"1,000 runs"`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -1,0 +1,138 @@
+"""The records a journal is made of: what LangChain reported, when, from where.
+
+Records are named tuples, because creating one is most of what recording costs. Times are
+`perf_counter_ns` readings; `at` orders events and is subtracted, never shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import TypeAlias
+    from uuid import UUID
+
+
+class Lane(NamedTuple):
+    """What runs one thing after another: a thread, or a task of an event loop on it.
+
+    The task's `id()` is reused after the task ends, so its name is part of the lane.
+    """
+
+    thread: int
+    task: int = 0
+    task_name: str = ""
+
+
+class Origin(NamedTuple):
+    """Where a start came from; the canonical order is derived from it (`model.order`)."""
+
+    number: int
+    """Counts the starts of the process."""
+    previous: int | None
+    """Number of the start seen last in this context, `None` when unknown."""
+    lane: Lane
+    thread_name: str
+
+
+class Start(NamedTuple):
+    """A run began."""
+
+    run_id: UUID
+    at: int
+    parent_id: UUID | None
+    type: str
+    name: str
+    inputs: Any
+    tags: list[str]
+    metadata: dict[str, Any]
+    details: dict[str, Any]
+    """What else LangChain said: `serialized`, `invocation_params`, `tool_call_id`, …"""
+    wall: int
+    """`time.time_ns()`; a run below another is dated from the root's, so that they fit."""
+    origin: Origin
+
+
+class End(NamedTuple):
+    """A run gave its output."""
+
+    run_id: UUID
+    at: int
+    parent_id: UUID | None
+    type: str
+    output: Any
+    details: dict[str, Any]
+    """`inputs` where they were a placeholder at the start, `tags`, …"""
+
+
+class Error(NamedTuple):
+    """A run ended with an exception."""
+
+    run_id: UUID
+    at: int
+    parent_id: UUID | None
+    type: str
+    error: BaseException
+    details: dict[str, Any]
+    """`inputs` as above; `response`, what a model had given before it failed."""
+
+
+class Token(NamedTuple):
+    """A model streamed a token."""
+
+    run_id: UUID
+    at: int
+    parent_id: UUID | None
+    token: Any
+    chunk: Any
+    """LangChain's `GenerationChunk` or `ChatGenerationChunk`, where there is one."""
+
+
+class Chunk(NamedTuple):
+    """A run other than a model streamed a piece of its output."""
+
+    run_id: UUID
+    at: int
+    value: Any
+
+
+class Custom(NamedTuple):
+    """`dispatch_custom_event` was called."""
+
+    run_id: UUID
+    at: int
+    name: str
+    data: Any
+
+
+class Note(NamedTuple):
+    """LangChain reported something else about a run.
+
+    `kind` is `"text"`, `"retry"`, `"agent_action"`, `"agent_finish"` or `"stream_event"`.
+    """
+
+    run_id: UUID
+    at: int
+    kind: str
+    value: Any
+
+
+Event: TypeAlias = Start | End | Error | Token | Chunk | Custom | Note
+
+
+def values_in(events: Iterable[Event]) -> Iterator[Any]:
+    """What the chain put into the events: inputs, outputs, metadata, errors."""
+    for event in events:
+        if isinstance(event, Start):
+            yield from (event.inputs, event.metadata, event.details)
+        elif isinstance(event, End):
+            yield from (event.output, event.details)
+        elif isinstance(event, Error):
+            yield from (event.error, event.details)
+        elif isinstance(event, Custom):
+            yield event.data
+        elif isinstance(event, (Chunk, Note)):
+            yield event.value
+        else:
+            yield event.chunk

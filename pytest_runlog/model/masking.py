@@ -1,0 +1,117 @@
+"""What is never shown: secrets, and what changes from run to run though nothing changed.
+
+A `Mask` is made for one capture. Secrets are the values under keys that are named like
+one, `SecretStr`, and the values of environment variables named like one; wherever such a
+value turns up again it is masked too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+SECRET: Final = "<secret>"  # noqa: S105 (what is shown in its place)
+RUN_ID: Final = "<run id>"
+
+MaskHook = Callable[[str, Any], Any]
+"""Takes where a value is (`"inputs.question"`) and the value, and returns what to show."""
+
+_SECRET_NAMES = (
+    ("api", "key"),
+    ("apikey",),
+    ("authorization",),
+    ("password",),
+    ("secret",),
+    ("token",),
+    ("credential",),
+)
+_COUNTING_WORDS = frozenset(
+    {"budget", "count", "counts", "id", "ids", "limit", "max", "min", "number", "total", "usage"}
+)
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_RUN_ID = re.compile(rf"\b(?:lc_)?run-{{1,2}}{_UUID}(?:-\d+)?\b")
+_ANY_UUID = re.compile(_UUID)
+_ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+")
+_SHORTEST_PART = 6
+"""A secret at least this long is masked inside of longer text too."""
+
+
+@lru_cache(maxsize=4096)
+def is_secret_key(key: str) -> bool:
+    """Whether a value under this key is a secret, by the words that the key is made of.
+
+    Keys that count something (`token_usage`, `max_token`) are not.
+    """
+    words = [word.lower() for word in _WORDS.findall(key)]
+    if not any(
+        tuple(words[at : at + len(name)]) == name
+        for name in _SECRET_NAMES
+        for at in range(len(words))
+    ):
+        return False
+    return not _COUNTING_WORDS.intersection(words)
+
+
+def environment_secrets(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """The values of the environment variables that are named like a secret."""
+    return frozenset(
+        value for name, value in environ.items() if value.strip() and is_secret_key(name)
+    )
+
+
+def parts_of_secret(value: str) -> Iterable[str]:
+    """The value itself and the parts that could turn up alone, as in `"Bearer abc123"`."""
+    yield value
+    words = value.split()
+    if len(words) > 1:
+        yield from (word for word in words[1:] if len(word) >= _SHORTEST_PART)
+
+
+def is_volatile_id(value: Any) -> bool:
+    """Whether an id is one that LangChain or LangGraph made up, and so differs every time."""
+    return isinstance(value, str) and bool(_ANY_UUID.fullmatch(value) or _RUN_ID.fullmatch(value))
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Masks the text of one capture."""
+
+    secrets: frozenset[str] = frozenset()
+    run_ids: frozenset[str] = frozenset()
+    patterns: tuple[re.Pattern[str], ...] = ()
+    """What the user wants masked besides (ini `runlog_mask`)."""
+    hook: MaskHook | None = None
+    """`pytest_runlog_mask`."""
+    _secret: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        long = sorted(
+            (secret for secret in self.secrets if len(secret) >= _SHORTEST_PART),
+            key=lambda secret: (-len(secret), secret),
+        )
+        pattern = re.compile("|".join(map(re.escape, long))) if long else None
+        object.__setattr__(self, "_secret", pattern)
+
+    def text(self, text: str) -> str:
+        """The text without secrets, run ids, memory addresses and what the user masks."""
+        if text in self.secrets:
+            return SECRET
+        if self._secret is not None:
+            text = self._secret.sub(SECRET, text)
+        if "-" in text:
+            text = _RUN_ID.sub(RUN_ID, text)
+            if self.run_ids:
+                text = _ANY_UUID.sub(self._run_id, text)
+        if "0x" in text:
+            text = _ADDRESS.sub("at 0x…", text)
+        for pattern in self.patterns:
+            text = pattern.sub("<masked>", text)
+        return text
+
+    def _run_id(self, found: re.Match[str]) -> str:
+        return RUN_ID if found.group() in self.run_ids else found.group()

@@ -1,0 +1,303 @@
+"""`Run` and `Runs`: what a chain did, as a person asks about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+from pytest_runlog.model.usage import TokenUsage, add_up
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+MODEL_TYPES = frozenset({"llm", "chat_model"})
+
+
+class Chunk(NamedTuple):
+    """A streamed piece of a run's output."""
+
+    value: Any
+    at: float
+    """Seconds from the start of the run."""
+
+
+class RunEvent(NamedTuple):
+    """Something that a run reported between its start and its end."""
+
+    name: str
+    """The name of a custom event; `"text"`, `"retry"`, `"agent_action"`, … of the others."""
+    data: Any
+    at: float
+    """Seconds from the start of the run."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """One run of a runnable, model, tool or retriever. Read-only."""
+
+    id: UUID
+    name: str
+    type: str
+    """`chain`, `llm`, `chat_model`, `tool`, `retriever`, `prompt` or `parser`."""
+    tags: list[str]
+    metadata: dict[str, Any]
+    inputs: Any
+    """What the runnable took: a model's messages (or prompt), a tool's arguments, …"""
+    output: Any
+    """What it gave: a model's message (or text), a retriever's documents, …; or `None`."""
+    status: str
+    """`"ok"`, `"error"`, `"unfinished"` or `"interrupted"`."""
+    error: BaseException | None
+    """What it failed with, if its status is `"error"`."""
+    interrupt: BaseException | None
+    """What broke it off, if its status is `"interrupted"`: no error of the chain's."""
+    start: datetime
+    end: datetime | None
+    start_ns: int
+    end_ns: int | None
+    """Readings of the monotonic clock, for differences."""
+    chunks: list[Chunk]
+    """The chunks that were streamed, in order: a model's are messages or text."""
+    events: list[RunEvent]
+    """The custom events that the run dispatched."""
+    notes: list[RunEvent]
+    """What else LangChain reported: texts, retries, actions of an `AgentExecutor`, …"""
+    model: str | None
+    """The model's own name, such as `"gpt-4o"`, where LangChain knows it."""
+    attempt: int | None
+    """Which attempt of a retry this is, from 1; `None` outside of retries."""
+    thread: int
+    """Identifier of the thread that it started on."""
+    details: dict[str, Any]
+    """What else LangChain gave at the start: `invocation_params`, `tool_call_id`, …"""
+    response: Any
+    """The `LLMResult` of a model run, also the partial one of a failed run."""
+    usage: TokenUsage
+    """The usage that this run itself reported."""
+    parent: Run | None = None
+    children: Runs = field(default_factory=lambda: Runs(()))
+    """In canonical order."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether this is a run of a model, chat or completion."""
+        return self.type in MODEL_TYPES
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from start to end, `None` while unfinished."""
+        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def self_latency(self) -> float | None:
+        """Seconds in which none of its children ran, `None` while unfinished."""
+        if self.end_ns is None:
+            return None
+        spans = sorted(
+            (child.start_ns, self.end_ns if child.end_ns is None else child.end_ns)
+            for child in self.children
+        )
+        busy, until = 0, self.start_ns
+        for start, end in spans:
+            busy += max(0, min(end, self.end_ns) - max(start, until))
+            until = max(until, end)
+        return (self.end_ns - self.start_ns - busy) / 1e9
+
+    @property
+    def ttft(self) -> float | None:
+        """Seconds to the first token or chunk, of this run or, if it gave none, of one under it.
+
+        `None` when nothing was streamed.
+        """
+        if self.chunks:
+            return self.chunks[0].at
+        firsts = [
+            run.start_ns + round(run.chunks[0].at * 1e9) for run in self.descendants if run.chunks
+        ]
+        return (min(firsts) - self.start_ns) / 1e9 if firsts else None
+
+    @property
+    def tokens(self) -> TokenUsage:
+        """The tokens of this model run, or of the model runs under this run, added up."""
+        if self.is_model:
+            return self.usage
+        return self.descendants.tokens
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tool calls that a model asked for: dicts with `name`, `args` and `id`."""
+        if not self.is_model:
+            return []
+        calls = (
+            self.output.get("tool_calls")  # of a saved run
+            if isinstance(self.output, dict)
+            else getattr(self.output, "tool_calls", None)
+        )
+        return list(calls or [])
+
+    @property
+    def descendants(self) -> Runs:
+        """The runs under this one, depth-first in canonical order."""
+        return Runs(walk(self.children))
+
+    @property
+    def path(self) -> str:
+        """Names from the root to this run: `"RunnableSequence/ChatOpenAI"`."""
+        return "/".join(run.name for run in self._lineage())
+
+    @property
+    def root(self) -> Run:
+        """The run without a parent that this one is under, or this one."""
+        return self._lineage()[0]
+
+    def _lineage(self) -> list[Run]:
+        lineage = [self]
+        while (parent := lineage[-1].parent) is not None:
+            lineage.append(parent)
+        return lineage[::-1]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Run):
+            return NotImplemented
+        return (self.id, self.start_ns) == (other.id, other.start_ns)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path} ({self.type}, {self.status})>"
+
+
+class Runs(Sequence[Run]):
+    """Several runs, in canonical order."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self._runs = tuple(runs)
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each run."""
+        return [run.name for run in self._runs]
+
+    @property
+    def latencies(self) -> list[float | None]:
+        """The latency of each run in seconds, `None` for unfinished ones."""
+        return [run.latency for run in self._runs]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The output of each run."""
+        return [run.output for run in self._runs]
+
+    @property
+    def tokens(self) -> TokenUsage:
+        """The tokens of the model runs among these, added up; one unknown makes them unknown."""
+        return add_up(run.usage for run in self._runs if run.is_model)
+
+    def find(
+        self,
+        name: str | None = None,
+        *,
+        type: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        path: str | None = None,
+        status: str | None = None,
+        under: Run | str | None = None,
+        where: Callable[[Run], bool] | None = None,
+    ) -> Runs:
+        """The runs that match all that is given.
+
+        Strings are exact or patterns as in `fnmatch` (`*`, `?`, `[abc]`). `under` is a run,
+        or the name of one, that the run must lie below; `where` is any function of a run.
+        """
+        return Runs(
+            run
+            for run in self._runs
+            if (name is None or _matches(run.name, name))
+            and (type is None or _matches(run.type, type))
+            and (tag is None or any(_matches(tag_, tag) for tag_ in run.tags))
+            and (model is None or (run.model is not None and _matches(run.model, model)))
+            and (path is None or _matches(run.path, path))
+            and (status is None or _matches(run.status, status))
+            and (under is None or _is_under(run, under))
+            and (where is None or where(run))
+        )
+
+    def overlapped(self) -> bool:
+        """Whether any two of these ran at the same time."""
+        spans = sorted(
+            (run.start_ns, float("inf") if run.end_ns is None else run.end_ns) for run in self._runs
+        )
+        return any(start < end for (_, end), (start, _) in zip(_running_ends(spans), spans[1:]))
+
+    @overload
+    def __getitem__(self, index: int) -> Run: ...
+    @overload
+    def __getitem__(self, index: slice) -> Runs: ...
+    def __getitem__(self, index: int | slice) -> Run | Runs:
+        if isinstance(index, slice):
+            return Runs(self._runs[index])
+        return self._runs[index]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Runs):
+            return self._runs == other._runs
+        if isinstance(other, (list, tuple)):
+            return list(self._runs) == list(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"[{', '.join(map(repr, self._runs))}]"
+
+
+def walk(runs: Iterable[Run]) -> Iterator[Run]:
+    """Each run and the runs under it, depth-first."""
+    todo = [iter(runs)]
+    while todo:
+        run = next(todo[-1], None)
+        if run is None:
+            todo.pop()
+        else:
+            yield run
+            todo.append(iter(run.children))
+
+
+def moment(wall: int, ns: int) -> datetime:
+    """The time `ns` nanoseconds after `wall`, which is in nanoseconds since the epoch."""
+    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return epoch + timedelta(microseconds=(wall + ns) / 1000)
+
+
+def _matches(value: str, pattern: str) -> bool:
+    return value == pattern or fnmatchcase(value, pattern)
+
+
+def _is_under(run: Run, ancestor: Run | str) -> bool:
+    parent = run.parent
+    while parent is not None:
+        if parent == ancestor or (isinstance(ancestor, str) and _matches(parent.name, ancestor)):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _running_ends(spans: list[tuple[int, float]]) -> Iterator[tuple[int, float]]:
+    latest = float("-inf")
+    for start, end in spans:
+        latest = max(latest, end)
+        yield start, latest

@@ -1,0 +1,161 @@
+"""Plain data as one line of text, and runs as a tree of such lines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Literal, get_args
+
+from pytest_runlog.model.data import metadata_to_data, to_data
+from pytest_runlog.model.runs import MODEL_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from pytest_runlog.model.data import Data
+    from pytest_runlog.model.masking import Mask
+    from pytest_runlog.model.runs import Run
+
+Level = Literal["shape", "structure", "full"]
+
+_LONGEST_STRING = 160
+_LONGEST_VALUE = 600
+_HEAD = 100
+
+
+def value_text(data: Data) -> str:
+    """Data on one line: JSON, with objects as `Type(field=…)`; long text is folded."""
+    text = _text(data)
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    return f"{text[: _LONGEST_VALUE // 2]}… {_measure(text)}"
+
+
+def name_text(name: str) -> str:
+    """The name of a run on one line, with control characters escaped."""
+    quoted = quote(name)
+    return name if quoted == f'"{name}"' and name.strip() == name != "" else quoted
+
+
+def quote(text: str) -> str:
+    """Text as JSON writes it: what a terminal could take for a command is escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    if quoted.isprintable():
+        return quoted
+    return "".join(char if char.isprintable() else _escape(char) for char in quoted)
+
+
+def tree_lines(
+    runs: Iterable[Run],
+    mask: Mask,
+    level: Level = "structure",
+    marked: Collection[Run] = (),
+) -> Iterator[str]:
+    """The run tree: one line per run, its values below it behind a bar.
+
+    Runs in `marked` have `>` before their line.
+    """
+    if level not in get_args(Level):
+        choices = ", ".join(map(repr, get_args(Level)))
+        raise ValueError(f"tree level {level!r} is not one of {choices}")
+    margin = "  " if marked else ""
+    todo = [(run, 0) for run in reversed(list(runs))]
+    while todo:
+        run, depth = todo.pop()
+        indent = "  " * depth
+        yield ("> " if run in marked else margin) + indent + heading(run, mask)
+        for line in _details(run, mask, level):
+            yield f"{margin}{indent}| {line}"
+        todo += [(child, depth + 1) for child in reversed(run.children)]
+
+
+def heading(run: Run, mask: Mask) -> str:
+    """The name, the type and, unless the run went well, the status: one line."""
+    text = f"{name_text(mask.text(run.name))} ({name_text(run.type)})"
+    if run.attempt is not None:
+        text += f" attempt {run.attempt}"
+    return text if run.status == "ok" else f"{text} {run.status.upper()}"
+
+
+def _details(run: Run, mask: Mask, level: Level) -> Iterator[str]:
+    if level == "shape":
+        return
+    if level == "full":
+        if run.tags:
+            yield "tags   " + value_text(to_data(run.tags, mask, "tags"))
+        metadata = metadata_to_data(run.metadata, mask)
+        if metadata:
+            yield "meta   " + value_text(metadata)
+    yield "in     " + value_text(to_data(run.inputs, mask, "inputs"))
+    if run.status == "ok" or run.output is not None:
+        yield "out    " + value_text(to_data(run.output, mask, "output"))
+    if run.error is not None:
+        yield "error  " + value_text(to_data(run.error, mask, "error"))
+    if run.interrupt is not None:
+        yield "break  " + value_text(to_data(run.interrupt, mask, "interrupt"))
+    if level == "full":
+        if run.type in MODEL_TYPES and any(count is not None for count in run.usage):
+            counts = zip(run.usage._fields, run.usage)
+            yield "tokens " + " ".join(f"{name}={_count(count)}" for name, count in counts)
+        for event in run.events:
+            yield f"event  {quote(mask.text(event.name))} " + value_text(
+                to_data(event.data, mask, "events")
+            )
+        if run.chunks:
+            values = [chunk.value for chunk in run.chunks]
+            yield f"chunks {len(values)}: " + value_text(to_data(values, mask, "chunks"))
+
+
+def _count(count: int | None) -> str:
+    return "unknown" if count is None else str(count)
+
+
+def _text(data: Data) -> str:
+    if isinstance(data, str):
+        return quote(data) if len(data) <= _LONGEST_STRING else _fold(data)
+    if isinstance(data, list):
+        return f"[{', '.join(map(_text, data))}]"
+    if isinstance(data, dict):
+        if "@type" in data:
+            return _thing(data)
+        return f"{{{', '.join(f'{quote(key)}: {_text(item)}' for key, item in data.items())}}}"
+    return json.dumps(data)
+
+
+def _thing(data: dict[str, Data]) -> str:
+    fields = dict(data)
+    name = str(fields.pop("@type"))
+    if set(fields) == {"repr"}:
+        shown = str(fields["repr"])
+        return _safe(shown) if len(shown) <= _LONGEST_STRING else _fold(shown)
+    leading = [key for key in ("content", "page_content", "message") if key in fields]
+    arguments = [_text(fields.pop(key)) for key in leading]
+    calls = fields.pop("tool_calls", None)
+    if isinstance(calls, list):
+        arguments.append(f"tool_calls=[{', '.join(map(_call, calls))}]")
+    arguments += [f"{_safe(key)}={_text(item)}" for key, item in fields.items()]
+    return f"{_safe(name)}({', '.join(arguments)})"
+
+
+def _call(call: Data) -> str:
+    if isinstance(call, dict) and isinstance(call.get("name"), str) and "args" in call:
+        return f"{_safe(call['name'])}({_text(call['args'])})"
+    return _text(call)
+
+
+def _safe(text: str) -> str:
+    return text if text.isprintable() else quote(text)[1:-1]
+
+
+def _fold(text: str) -> str:
+    return f'{quote(text[:_HEAD])[:-1]}…" {_measure(text)}'
+
+
+def _measure(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"({len(text):,} characters, sha256 {digest})"
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -1,0 +1,451 @@
+"""The recording handler: LangChain's callbacks become records in a journal, and no more.
+
+Everything that happens here happens inside the chain under test. So: no derivation, no
+text, nothing that can block, and no exception leaves a method.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from abc import abstractmethod
+from asyncio import _get_running_loop, current_task
+from contextvars import ContextVar
+from itertools import count
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.callbacks import BaseCallbackHandler
+
+from pytest_runlog.model.events import (
+    Chunk,
+    Custom,
+    End,
+    Error,
+    Lane,
+    Note,
+    Origin,
+    Start,
+    Token,
+)
+from pytest_runlog.model.journal import Clock, Journal
+from pytest_runlog.recording.copies import copy_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from pytest_runlog.model.events import Event
+
+_now = Clock.now
+_numbers = count(1)
+_previous: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=0)
+
+
+def current_lane() -> Lane:
+    """The thread, and the task if there is one, that this is called on."""
+    if _get_running_loop() is not None:
+        task = current_task()
+        if task is not None:
+            return Lane(get_ident(), id(task), task.get_name())
+    return Lane(get_ident())
+
+
+class EventHandler(BaseCallbackHandler):
+    """Turns each callback of LangChain into an `Event` and hands it to `emit`.
+
+    Values are copied structurally, so that they stay what they were. A failure in here
+    goes to `on_failure`, never to the chain.
+    """
+
+    def __init__(self, epoch: int | None = None) -> None:
+        self.home = current_lane()
+        self.epoch = next(_numbers) if epoch is None else epoch
+        """Starts numbered below it belong to earlier recordings."""
+
+    @abstractmethod
+    def emit(self, event: Event) -> None:
+        """Take an event; called on whatever thread the chain runs on."""
+
+    @abstractmethod
+    def on_failure(self, failure: Exception) -> None:
+        """Take an exception that was raised in here, or by `emit`."""
+
+    def _origin(self) -> Origin:
+        """Where a run that starts now comes from.
+
+        A worker of a thread pool keeps the context of its first job, so what it saw last is
+        remembered only where the context is known to be the chain's own: it shows an earlier
+        start, it is a task's, or it is the recorder's thread.
+        """
+        seen = _previous.get()
+        previous = seen if seen >= self.epoch else None
+        number = next(_numbers)
+        lane = current_lane()
+        if previous is not None or lane.task or lane.thread == self.home.thread:
+            _previous.set(number)
+        return Origin(number, previous, lane, threading.current_thread().name)
+
+    @property
+    def run_inline(self) -> bool:  # type: ignore[override]
+        """Whether async callback managers call this handler on the event loop itself.
+
+        They do, because a hop through an executor would delay the chain. Only
+        `AsyncCallbackManager.on_llm_start` must not know: when any handler is inline, it
+        skips all the others (langchain#39633).
+        """
+        frame = sys._getframe(1)  # noqa: SLF001
+        if frame.f_code.co_name == "<listcomp>" and frame.f_back is not None:
+            frame = frame.f_back
+        return frame.f_code.co_name != "on_llm_start"
+
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any] | None,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        run_type: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the start of a chain, a prompt or a parser."""
+        self._start(
+            run_type or "chain",
+            name,
+            serialized,
+            inputs,
+            run_id,
+            parent_run_id,
+            tags,
+            metadata,
+            kwargs,
+        )
+
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any] | None,
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the start of a completion model."""
+        self._start("llm", name, serialized, prompts, run_id, parent_run_id, tags, metadata, kwargs)
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any] | None,
+        messages: list[list[Any]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the start of a chat model."""
+        self._start(
+            "chat_model", name, serialized, messages, run_id, parent_run_id, tags, metadata, kwargs
+        )
+
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any] | None,
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        inputs: dict[str, Any] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the start of a tool; `inputs` holds its arguments by name."""
+        self._start(
+            "tool",
+            name,
+            serialized,
+            input_str if inputs is None else inputs,
+            run_id,
+            parent_run_id,
+            tags,
+            metadata,
+            kwargs,
+        )
+
+    def on_retriever_start(
+        self,
+        serialized: dict[str, Any] | None,
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the start of a retriever."""
+        self._start(
+            "retriever", name, serialized, query, run_id, parent_run_id, tags, metadata, kwargs
+        )
+
+    def on_chain_end(
+        self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Record the output of a chain."""
+        self._end("chain", outputs, run_id, parent_run_id, kwargs)
+
+    def on_llm_end(
+        self, response: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Record the response (an `LLMResult`) of a model of either kind."""
+        self._end("llm", response, run_id, parent_run_id, kwargs)
+
+    def on_tool_end(
+        self, output: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Record the result of a tool."""
+        self._end("tool", output, run_id, parent_run_id, kwargs)
+
+    def on_retriever_end(
+        self,
+        documents: Sequence[Any],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the documents that a retriever found."""
+        self._end("retriever", documents, run_id, parent_run_id, kwargs)
+
+    def on_chain_error(
+        self,
+        error: BaseException,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record that a chain failed."""
+        self._error("chain", error, run_id, parent_run_id, kwargs)
+
+    def on_llm_error(
+        self,
+        error: BaseException,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record that a model failed, and what it had given by then."""
+        self._error("llm", error, run_id, parent_run_id, kwargs)
+
+    def on_tool_error(
+        self,
+        error: BaseException,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record that a tool failed."""
+        self._error("tool", error, run_id, parent_run_id, kwargs)
+
+    def on_retriever_error(
+        self,
+        error: BaseException,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record that a retriever failed."""
+        self._error("retriever", error, run_id, parent_run_id, kwargs)
+
+    def on_llm_new_token(
+        self,
+        token: Any,
+        *,
+        chunk: Any = None,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record a streamed token and the chunk that carried it."""
+        at = _now()
+        try:
+            self.emit(Token(run_id, at, parent_run_id, copy_value(token), copy_value(chunk)))
+        except Exception as failure:
+            self.on_failure(failure)
+
+    def on_chunk(self, chunk: Any, *, run_id: UUID) -> None:
+        """Record a streamed chunk of a run that is not a model (`recording.tap`)."""
+        at = _now()
+        try:
+            self.emit(Chunk(run_id, at, copy_value(chunk)))
+        except Exception as failure:
+            self.on_failure(failure)
+
+    def on_custom_event(self, name: str, data: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record an event that the chain dispatched itself."""
+        at = _now()
+        try:
+            self.emit(Custom(run_id, at, name, copy_value(data)))
+        except Exception as failure:
+            self.on_failure(failure)
+
+    def on_agent_action(self, action: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record what an agent of the `AgentExecutor` kind decided to do."""
+        self._note("agent_action", action, run_id)
+
+    def on_agent_finish(self, finish: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record what an agent of the `AgentExecutor` kind ended with."""
+        self._note("agent_finish", finish, run_id)
+
+    def on_text(self, text: str, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record a text that a chain reported."""
+        self._note("text", text, run_id)
+
+    def on_retry(self, retry_state: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record that a model call is tried again (a `tenacity.RetryCallState`)."""
+        self._note("retry", retry_state, run_id)
+
+    def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record an event of `astream_events(version="v3")`."""
+        self._note("stream_event", event, run_id)
+
+    def _start(
+        self,
+        type_: str,
+        name: str | None,
+        serialized: dict[str, Any] | None,
+        inputs: Any,
+        run_id: UUID,
+        parent_id: UUID | None,
+        tags: list[str] | None,
+        metadata: dict[str, Any] | None,
+        details: dict[str, Any],
+    ) -> None:
+        at = _now()
+        try:
+            if serialized is not None:
+                details["serialized"] = serialized
+            self.emit(
+                Start(
+                    run_id,
+                    at,
+                    parent_id,
+                    type_,
+                    name or _name_of(serialized, type_),
+                    copy_value(inputs),
+                    list(tags) if tags else [],
+                    copy_value(metadata) if metadata else {},
+                    details,
+                    time.time_ns(),
+                    self._origin(),
+                )
+            )
+        except Exception as failure:
+            self.on_failure(failure)
+
+    def _end(
+        self,
+        type_: str,
+        output: Any,
+        run_id: UUID,
+        parent_id: UUID | None,
+        details: dict[str, Any],
+    ) -> None:
+        at = _now()
+        try:
+            if "inputs" in details:
+                details["inputs"] = copy_value(details["inputs"])
+            self.emit(End(run_id, at, parent_id, type_, copy_value(output), details))
+        except Exception as failure:
+            self.on_failure(failure)
+
+    def _error(
+        self,
+        type_: str,
+        error: BaseException,
+        run_id: UUID,
+        parent_id: UUID | None,
+        details: dict[str, Any],
+    ) -> None:
+        at = _now()
+        try:
+            if "inputs" in details:
+                details["inputs"] = copy_value(details["inputs"])
+            self.emit(Error(run_id, at, parent_id, type_, error, details))
+        except Exception as failure:
+            self.on_failure(failure)
+
+    def _note(self, kind: str, value: Any, run_id: UUID) -> None:
+        at = _now()
+        try:
+            self.emit(Note(run_id, at, kind, copy_value(value)))
+        except Exception as failure:
+            self.on_failure(failure)
+
+
+def _name_of(serialized: dict[str, Any] | None, type_: str) -> str:
+    """The name of a run that was given none, by the rule of LangChain's tracers."""
+    if serialized:
+        name = serialized.get("name") or (serialized.get("id") or [None])[-1]
+        if name:
+            return str(name)
+    return "Retriever" if type_ == "retriever" else "Unnamed"
+
+
+class RunLogCallbackHandler(EventHandler):
+    """Records what a chain does, for `RunLogCapture` to derive runs and patches from.
+
+    The plugin installs one around every recorded test. Attached by hand
+    (`callbacks=[handler]`), it records into `journal` every run that reports to it.
+    """
+
+    def __init__(self, journal: Journal | None = None, *, epoch: int | None = None) -> None:
+        super().__init__(epoch)
+        self.journal = Journal(lane=self.home) if journal is None else journal
+        self._readers: dict[UUID, Sequence[Journal]] = {}
+
+    def emit(self, event: Event) -> None:
+        """Append to each journal that reads the run: those its parent reports to."""
+        readers = self._readers.get(event.run_id)
+        if readers is None or type(event) is Start:
+            parent_id: UUID | None = getattr(event, "parent_id", None)
+            readers = None if parent_id is None else self._readers.get(parent_id)
+            if readers is None:
+                readers = self.readers()
+            self._readers[event.run_id] = readers
+        for journal in readers:
+            journal.events.append(event)
+
+    def on_failure(self, failure: Exception) -> None:
+        """Keep what went wrong, for the capture's owner to see."""
+        self.journal.failures.append(failure)
+
+    def readers(self) -> Sequence[Journal]:
+        """The journals that a run without a known parent reports to."""
+        return (self.journal,)
+
+    def clear(self) -> None:
+        """Forget what was recorded; what still runs is forgotten with all that it does yet."""
+        self.journal.clear()
+        self._readers = {
+            run_id: self._readers[run_id]
+            for run_id in self.journal.forgotten
+            if run_id in self._readers
+        }

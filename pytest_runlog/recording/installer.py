@@ -1,0 +1,98 @@
+"""Puts the recording handler around every chain of the process while a capture is open.
+
+LangChain asks each registered configure hook for a handler whenever it configures a run.
+There is no way to unregister, so one hook is registered per process, and it answers
+`None` while nothing records. It is no `ContextVar`, because threads, executors and some
+test runners would not see one.
+
+A run inherits its parent's handlers, and LangChain adds the hook's handler only where no
+`Recorder` is among them: so a run reports to its parent's capture, however late it comes,
+and a run without a parent to the captures that are open when it starts.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+from pytest_runlog.recording.handler import RunLogCallbackHandler
+from pytest_runlog.recording.tap import tapped
+from pytest_runlog.recording.versions import require_supported_langchain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from pytest_runlog.model.journal import Journal
+
+
+class Recorder(RunLogCallbackHandler):
+    """The handler of one capture, as LangChain sees it.
+
+    LangChain creates one itself when the last capture closes between its two looks at the
+    hook; that one reports to whatever is open, like any other.
+    """
+
+    def __init__(self, *, epoch: int | None = None, chunks: bool = True) -> None:
+        super().__init__(epoch=epoch)
+        self.chunks = chunks
+
+    def readers(self) -> Sequence[Journal]:
+        """The journals of the captures that are open now."""
+        return _hook.journals
+
+
+class _Hook:
+    """What LangChain takes for a `ContextVar`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open: tuple[Recorder, ...] = ()
+        self.journals: tuple[Journal, ...] = ()
+        self.registered = False
+        self.tap: AbstractContextManager[None] | None = None
+
+    def get(self) -> Recorder | None:
+        """The handler of the innermost open capture, if any."""
+        recorders = self.open
+        return recorders[-1] if recorders else None
+
+    def record_with(self, recorders: tuple[Recorder, ...]) -> None:
+        """Change which captures are open, outermost first."""
+        wanted = any(recorder.chunks for recorder in recorders)
+        if wanted and self.tap is None:
+            tap = tapped()
+            tap.__enter__()
+            self.tap = tap
+        elif not wanted and self.tap is not None:
+            self.tap.__exit__(None, None, None)
+            self.tap = None
+        self.journals = tuple(recorder.journal for recorder in recorders)
+        self.open = recorders
+
+
+_hook = _Hook()
+
+
+def start_recording(*, chunks: bool = True) -> Recorder:
+    """Open a capture: from now on, every run without a known parent reports to it.
+
+    `chunks` asks for the streamed chunks of runs that are not models. Raises
+    `UnsupportedLangChain` if the installed langchain-core is too old.
+    """
+    with _hook.lock:
+        if not _hook.registered:
+            require_supported_langchain()
+            from langchain_core.tracers.context import register_configure_hook
+
+            register_configure_hook(cast("Any", _hook), inheritable=True, handle_class=Recorder)
+            _hook.registered = True
+        recorder = Recorder(epoch=_hook.open[0].epoch if _hook.open else None, chunks=chunks)
+        _hook.record_with((*_hook.open, recorder))
+        return recorder
+
+
+def stop_recording(recorder: RunLogCallbackHandler) -> None:
+    """Close a capture, in any order; what already runs still reports to it."""
+    with _hook.lock:
+        _hook.record_with(tuple(other for other in _hook.open if other is not recorder))

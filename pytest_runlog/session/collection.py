@@ -1,0 +1,43 @@
+"""Gathers the records of the session where its reports arrive: on the xdist controller too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_runlog.session.records import TestRecord
+
+if TYPE_CHECKING:
+    import pytest
+
+_ATTRIBUTE = "runlog_record"
+
+
+def attach_record(report: pytest.TestReport, record: TestRecord) -> None:
+    """Let the report carry the record; xdist sends what a report carries."""
+    setattr(report, _ATTRIBUTE, record.to_dict())
+
+
+class SessionRecords:
+    """The last record of each test; a rerun replaces what went before. A pytest plugin."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, TestRecord] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the record that a report carries."""
+        data: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
+        if data is not None:
+            self._records[report.nodeid] = TestRecord.from_dict(data)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the summary section, if anything was recorded."""
+        if not self._records:
+            return
+        from pytest_runlog.reports.terminal import summary_lines
+
+        short = terminalreporter.verbosity < 0
+        lines = list(summary_lines(list(self._records.values()), short=short))
+        if lines and not short:
+            terminalreporter.section("runlog")
+        for line in lines:
+            terminalreporter.write_line(f"runlog: {line}" if short else line)
