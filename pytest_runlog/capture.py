@@ -22,7 +22,7 @@ from pytest_runlog.model.text import tree_lines
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
 
     from langchain_core.runnables import RunnableConfig
@@ -147,7 +147,7 @@ class RunLogCapture:
     def infino(self) -> InfinoRecorder:
         """What `InfinoCallbackHandler` would have sent: metrics and logs."""
         if self._infino is None:
-            self._infino = InfinoRecorder(self._journal.events)
+            self._infino = InfinoRecorder(self._journal)
         return self._infino
 
     def find(
@@ -326,7 +326,7 @@ def open_capture(options: Options, name: str | None = None) -> RunLogCapture:
 
 
 def _derive(journal: Journal, length: int, options: Options) -> _Derived:
-    events = journal.events[:length]
+    events = journal.read()[:length]
     mask = _mask_of(events, options)
     return _Derived(
         length,
@@ -335,7 +335,7 @@ def _derive(journal: Journal, length: int, options: Options) -> _Derived:
     )
 
 
-def _mask_of(events: list[Event], options: Options) -> Mask:
+def _mask_of(events: Sequence[Event], options: Options) -> Mask:
     return Mask(
         secrets=environment_secrets() | secrets_in(values_in(events)),
         run_ids=frozenset(str(event.run_id) for event in events),

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_runlog.infino.payloads import Payload, Payloads
+from pytest_runlog.model.journal import thaw_event
 from pytest_runlog.recording.handler import EventHandler
 
 if TYPE_CHECKING:
@@ -53,11 +54,12 @@ class InfinoCallbackHandler(EventHandler):
         self.verbose = verbose
         self._payloads = Payloads(model_id, model_version)
         self._lock = threading.Lock()
+        self.emit = self._take
 
-    def emit(self, event: Event) -> None:
+    def _take(self, event: Event) -> None:
         """Send what the event gives rise to."""
         with self._lock:
-            payloads = list(self._payloads.of(event))
+            payloads = list(self._payloads.of(thaw_event(event)))
         for payload in payloads:
             if self.verbose:
                 print(f"Tracking with Infino: {payload.body}")  # noqa: T201 (verbose, as in LangChain)

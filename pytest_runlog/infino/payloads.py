@@ -76,7 +76,7 @@ class Payloads:
         if isinstance(end, Error) and not is_interruption(end.error):
             failure = end.error
         if start.type in MODEL_TYPES:
-            response = end.output if isinstance(end, End) else end.details.get("response")
+            response = end.output if isinstance(end, End) else (end.details or {}).get("response")
             latency = (end.at - start.at) / 1e9
             yield self._payload("metric", start, end.at, "latency", latency)
             yield self._payload("metric", start, end.at, "error", int(failure is not None))

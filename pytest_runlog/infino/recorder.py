@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_runlog.infino.payloads import Kind, Payload, Payloads
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_runlog.model.events import Event
+from pytest_runlog.model.journal import Journal
 
 
 class InfinoRecorder:
     """The payloads that were sent, in order.
 
     It takes the calls of every generation of `infinopy.InfinoClient`: `append_log(payload)`
-    or `append_log(index, payload)`, and `append_metric` or `append_ts` likewise. Over the
-    events of a journal it also shows what `InfinoCallbackHandler` makes of them.
+    or `append_log(index, payload)`, and `append_metric` or `append_ts` likewise. Over a
+    journal it also shows what `InfinoCallbackHandler` makes of them.
     """
 
-    def __init__(self, events: Sequence[Event] = ()) -> None:
-        self._events = events
+    def __init__(self, journal: Journal | None = None) -> None:
+        self._journal = Journal() if journal is None else journal
         self._seen = 0
         self._payloads = Payloads()
         self._calls: list[Payload] = []
@@ -29,8 +25,9 @@ class InfinoRecorder:
     @property
     def calls(self) -> list[Payload]:
         """Each call as `(kind, body)`, where kind is `"metric"` or `"log"`."""
-        while self._seen < len(self._events):
-            self._calls += self._payloads.of(self._events[self._seen])
+        events = self._journal.read()
+        for event in events[self._seen :]:
+            self._calls += self._payloads.of(event)
             self._seen += 1
         return self._calls
 

@@ -16,7 +16,7 @@ from pytest_runlog.model.events import (
     Start,
     Token,
 )
-from pytest_runlog.model.order import Place, sort_places
+from pytest_runlog.model.order import Origin, Place, sort_places
 from pytest_runlog.model.runs import MODEL_TYPES, Run, RunEvent, Runs, moment, walk
 from pytest_runlog.model.runs import Chunk as RunChunk
 from pytest_runlog.model.usage import UNKNOWN, usage_of
@@ -90,7 +90,7 @@ class _Draft(Place):
         return 1 if any(_tagged_attempt(sibling) for sibling in siblings) else None
 
     def details(self) -> dict[str, Any]:
-        return self.start.details if self.start is not None else {}
+        return (self.start.details or {}) if self.start is not None else {}
 
     def response(self) -> Any:
         """The `LLMResult` of a model, also the partial one of a model that failed."""
@@ -98,7 +98,7 @@ class _Draft(Place):
             return None
         if isinstance(self.ending, End):
             return self.ending.output
-        return self.ending.details.get("response") if self.ending is not None else None
+        return (self.ending.details or {}).get("response") if self.ending is not None else None
 
     def output(self) -> Any:
         if isinstance(self.ending, Error):
@@ -174,8 +174,8 @@ def _begin(start: Start) -> _Draft:
         start.name,
         inputs,
         start.tags,
-        start.metadata,
-        start.origin,
+        start.metadata or {},
+        Origin(start.number, start.previous, start.lane, start.thread_name),
         start.run_id,
         start.parent_id,
         start.type,
@@ -195,7 +195,7 @@ def _add(draft: _Draft, event: Event) -> None:
     if isinstance(event, (End, Error)):
         if draft.ending is None:
             draft.ending = event
-            if event.details.get("inputs") is not None:
+            if event.details is not None and event.details.get("inputs") is not None:
                 draft.inputs = event.details["inputs"]
     elif isinstance(event, Token):
         draft.tokens.append(event)
@@ -267,7 +267,7 @@ def _to_run(draft: _Draft, parent: Run | None, wall: int, wall_ns: int) -> Run:
         notes=draft.run_notes(),
         model=_model_of(draft),
         attempt=draft.attempt(),
-        thread=draft.origin.lane.thread if draft.origin is not None else 0,
+        thread=draft.origin.lane[0] if draft.origin is not None else 0,
         details=draft.details(),
         response=draft.response(),
         usage=draft.usage(),

@@ -14,26 +14,12 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-class Lane(NamedTuple):
-    """What runs one thing after another: a thread, or a task of an event loop on it.
+Lane: TypeAlias = "tuple[int, int, str]"
+"""What runs one thing after another: a thread, or a task of an event loop on it.
 
-    The task's `id()` is reused after the task ends, so its name is part of the lane.
-    """
-
-    thread: int
-    task: int = 0
-    task_name: str = ""
-
-
-class Origin(NamedTuple):
-    """Where a start came from; the canonical order is derived from it (`model.order`)."""
-
-    number: int
-    """Counts the starts of the process."""
-    previous: int | None
-    """Number of the start seen last in this context, `None` when unknown."""
-    lane: Lane
-    thread_name: str
+Thread identifier, `id()` of the task and name of the task; zero and `""` outside of tasks.
+An id is reused after its task ends, so the name is part of the lane.
+"""
 
 
 class Start(NamedTuple):
@@ -45,13 +31,18 @@ class Start(NamedTuple):
     type: str
     name: str
     inputs: Any
-    tags: list[str]
-    metadata: dict[str, Any]
-    details: dict[str, Any]
-    """What else LangChain said: `serialized`, `invocation_params`, `tool_call_id`, …"""
+    tags: tuple[str, ...]
+    metadata: dict[str, Any] | None
+    details: dict[str, Any] | None
+    """What else LangChain said: `invocation_params`, `tool_call_id`, …"""
     wall: int
     """`time.time_ns()`; a run below another is dated from the root's, so that they fit."""
-    origin: Origin
+    number: int
+    """Counts the starts of the process."""
+    previous: int | None
+    """Number of the start seen last in this context, `None` when unknown."""
+    lane: Lane
+    thread_name: str
 
 
 class End(NamedTuple):
@@ -62,8 +53,8 @@ class End(NamedTuple):
     parent_id: UUID | None
     type: str
     output: Any
-    details: dict[str, Any]
-    """`inputs` where they were a placeholder at the start, `tags`, …"""
+    details: dict[str, Any] | None
+    """`inputs` where they were a placeholder at the start."""
 
 
 class Error(NamedTuple):
@@ -74,7 +65,7 @@ class Error(NamedTuple):
     parent_id: UUID | None
     type: str
     error: BaseException
-    details: dict[str, Any]
+    details: dict[str, Any] | None
     """`inputs` as above; `response`, what a model had given before it failed."""
 
 

@@ -16,12 +16,12 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from pytest_runlog.model.events import Lane, Origin
+    from pytest_runlog.model.events import Lane
 
 Text: TypeAlias = Callable[[Any], str]
 """Canonical text of a value, the same for values that differ only in what is volatile."""
@@ -48,6 +48,17 @@ class Place:
 
 
 PlaceT = TypeVar("PlaceT", bound=Place)
+
+
+class Origin(NamedTuple):
+    """Where a start came from."""
+
+    number: int
+    """Counts the starts of the process."""
+    previous: int | None
+    """Number of the start seen last in this context, `None` when unknown."""
+    lane: Lane
+    thread_name: str
 
 
 def sort_places(roots: Iterable[PlaceT], lane: Lane, text: Text) -> list[PlaceT]:
@@ -144,8 +155,8 @@ class _Sorter(Generic[PlaceT]):
         """Whether nothing connects a root with the recorder: its thread saw no other start."""
         return (
             origin.previous is None
-            and origin.lane.task == 0
-            and (lane is None or origin.lane.thread != lane.thread)
+            and origin.lane[1] == 0
+            and (lane is None or origin.lane[0] != lane[0])
         )
 
     def goes_on(self, origin: Origin, place: PlaceT, anchor: PlaceT) -> bool:
@@ -160,11 +171,11 @@ class _Sorter(Generic[PlaceT]):
         """The sibling that contains the start that was seen last before this one."""
         seen = None if origin.previous is None else self.numbered.get(origin.previous)
         while seen is not None:
-            above: PlaceT | None = self.parents[seen]
-            if above is parent:
-                break
+            above = self.parents[seen]
+            if above == parent:
+                return seen
             seen = above
-        return seen
+        return None
 
     def forked(self, places: list[PlaceT], parent: PlaceT | None) -> list[PlaceT]:
         """Concurrent siblings, by each key in turn, and only as far as it is needed."""
@@ -216,7 +227,7 @@ def _executor_number(place: Place) -> tuple[int, int]:
     if place.origin is None:
         return (0, 0)
     executor, _, _worker = place.origin.thread_name.rpartition("_")
-    return (_last_number(executor), _last_number(place.origin.lane.task_name))
+    return (_last_number(executor), _last_number(place.origin.lane[2]))
 
 
 def _last_number(text: str) -> int:

@@ -7,13 +7,12 @@ text, nothing that can block, and no exception leaves a method.
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from abc import abstractmethod
 from asyncio import _get_running_loop, current_task
 from contextvars import ContextVar
 from itertools import count
-from threading import get_ident
+from threading import current_thread, get_ident
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -23,22 +22,21 @@ from pytest_runlog.model.events import (
     Custom,
     End,
     Error,
-    Lane,
     Note,
-    Origin,
     Start,
     Token,
 )
+from pytest_runlog.model.frozen import freeze
 from pytest_runlog.model.journal import Clock, Journal
-from pytest_runlog.recording.copies import copy_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from pytest_runlog.model.events import Event
+    from pytest_runlog.model.events import Event, Lane
 
 _now = Clock.now
+_new_tuple = tuple.__new__
 _numbers = count(1)
 _previous: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=0)
 
@@ -48,8 +46,8 @@ def current_lane() -> Lane:
     if _get_running_loop() is not None:
         task = current_task()
         if task is not None:
-            return Lane(get_ident(), id(task), task.get_name())
-    return Lane(get_ident())
+            return (get_ident(), id(task), task.get_name())
+    return (get_ident(), 0, "")
 
 
 class EventHandler(BaseCallbackHandler):
@@ -64,28 +62,12 @@ class EventHandler(BaseCallbackHandler):
         self.epoch = next(_numbers) if epoch is None else epoch
         """Starts numbered below it belong to earlier recordings."""
 
-    @abstractmethod
-    def emit(self, event: Event) -> None:
-        """Take an event; called on whatever thread the chain runs on."""
+    emit: Callable[[Event], None]
+    """Takes each event, on whatever thread the chain runs on."""
 
     @abstractmethod
     def on_failure(self, failure: Exception) -> None:
         """Take an exception that was raised in here, or by `emit`."""
-
-    def _origin(self) -> Origin:
-        """Where a run that starts now comes from.
-
-        A worker of a thread pool keeps the context of its first job, so what it saw last is
-        remembered only where the context is known to be the chain's own: it shows an earlier
-        start, it is a task's, or it is the recorder's thread.
-        """
-        seen = _previous.get()
-        previous = seen if seen >= self.epoch else None
-        number = next(_numbers)
-        lane = current_lane()
-        if previous is not None or lane.task or lane.thread == self.home.thread:
-            _previous.set(number)
-        return Origin(number, previous, lane, threading.current_thread().name)
 
     @property
     def run_inline(self) -> bool:  # type: ignore[override]
@@ -202,19 +184,37 @@ class EventHandler(BaseCallbackHandler):
         )
 
     def on_chain_end(
-        self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+        self,
+        outputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Record the output of a chain."""
         self._end("chain", outputs, run_id, parent_run_id, kwargs)
 
     def on_llm_end(
-        self, response: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+        self,
+        response: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Record the response (an `LLMResult`) of a model of either kind."""
         self._end("llm", response, run_id, parent_run_id, kwargs)
 
     def on_tool_end(
-        self, output: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+        self,
+        output: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Record the result of a tool."""
         self._end("tool", output, run_id, parent_run_id, kwargs)
@@ -225,6 +225,7 @@ class EventHandler(BaseCallbackHandler):
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Record the documents that a retriever found."""
@@ -236,6 +237,7 @@ class EventHandler(BaseCallbackHandler):
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Record that a chain failed."""
@@ -247,6 +249,7 @@ class EventHandler(BaseCallbackHandler):
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Record that a model failed, and what it had given by then."""
@@ -258,6 +261,7 @@ class EventHandler(BaseCallbackHandler):
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Record that a tool failed."""
@@ -269,6 +273,7 @@ class EventHandler(BaseCallbackHandler):
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Record that a retriever failed."""
@@ -286,7 +291,7 @@ class EventHandler(BaseCallbackHandler):
         """Record a streamed token and the chunk that carried it."""
         at = _now()
         try:
-            self.emit(Token(run_id, at, parent_run_id, copy_value(token), copy_value(chunk)))
+            self.emit(Token(run_id, at, parent_run_id, freeze(token), freeze(chunk)))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -294,7 +299,7 @@ class EventHandler(BaseCallbackHandler):
         """Record a streamed chunk of a run that is not a model (`recording.tap`)."""
         at = _now()
         try:
-            self.emit(Chunk(run_id, at, copy_value(chunk)))
+            self.emit(Chunk(run_id, at, freeze(chunk)))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -302,7 +307,7 @@ class EventHandler(BaseCallbackHandler):
         """Record an event that the chain dispatched itself."""
         at = _now()
         try:
-            self.emit(Custom(run_id, at, name, copy_value(data)))
+            self.emit(Custom(run_id, at, name, freeze(data)))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -338,23 +343,42 @@ class EventHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None,
         details: dict[str, Any],
     ) -> None:
+        """Record a start, and where it comes from.
+
+        A worker of a thread pool keeps the context of its first job, so this start is
+        remembered only where the context is known to be the chain's own: it shows an earlier
+        start, it is a task's, or it is the recorder's thread.
+        """
         at = _now()
         try:
-            if serialized is not None:
-                details["serialized"] = serialized
+            seen = _previous.get()
+            previous = seen if seen >= self.epoch else None
+            number = next(_numbers)
+            lane = self.home if self.home[0] == get_ident() else None
+            if lane is None or lane[1] or _get_running_loop() is not None:
+                lane = current_lane()
+            is_home = lane[0] == self.home[0]
+            if is_home or lane[1] or previous is not None:
+                _previous.set(number)
             self.emit(
-                Start(
-                    run_id,
-                    at,
-                    parent_id,
-                    type_,
-                    name or _name_of(serialized, type_),
-                    copy_value(inputs),
-                    list(tags) if tags else [],
-                    copy_value(metadata) if metadata else {},
-                    details,
-                    time.time_ns(),
-                    self._origin(),
+                _new_tuple(
+                    Start,
+                    (
+                        run_id,
+                        at,
+                        parent_id,
+                        type_,
+                        name or _name_of(serialized, type_),
+                        freeze(inputs),
+                        tuple(tags) if tags else (),
+                        freeze(metadata) if metadata else None,
+                        freeze(details) if details else None,
+                        time_ns() if parent_id is None else 0,
+                        number,
+                        previous,
+                        lane,
+                        "" if is_home else current_thread().name,
+                    ),
                 )
             )
         except Exception as failure:
@@ -370,9 +394,16 @@ class EventHandler(BaseCallbackHandler):
     ) -> None:
         at = _now()
         try:
-            if "inputs" in details:
-                details["inputs"] = copy_value(details["inputs"])
-            self.emit(End(run_id, at, parent_id, type_, copy_value(output), details))
+            self.emit(
+                End(
+                    run_id,
+                    at,
+                    parent_id,
+                    type_,
+                    freeze(output),
+                    freeze(details) if details else None,
+                )
+            )
         except Exception as failure:
             self.on_failure(failure)
 
@@ -386,16 +417,23 @@ class EventHandler(BaseCallbackHandler):
     ) -> None:
         at = _now()
         try:
-            if "inputs" in details:
-                details["inputs"] = copy_value(details["inputs"])
-            self.emit(Error(run_id, at, parent_id, type_, error, details))
+            self.emit(
+                Error(
+                    run_id,
+                    at,
+                    parent_id,
+                    type_,
+                    error,
+                    freeze(details) if details else None,
+                )
+            )
         except Exception as failure:
             self.on_failure(failure)
 
     def _note(self, kind: str, value: Any, run_id: UUID) -> None:
         at = _now()
         try:
-            self.emit(Note(run_id, at, kind, copy_value(value)))
+            self.emit(Note(run_id, at, kind, freeze(value)))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -419,33 +457,12 @@ class RunLogCallbackHandler(EventHandler):
     def __init__(self, journal: Journal | None = None, *, epoch: int | None = None) -> None:
         super().__init__(epoch)
         self.journal = Journal(lane=self.home) if journal is None else journal
-        self._readers: dict[UUID, Sequence[Journal]] = {}
-
-    def emit(self, event: Event) -> None:
-        """Append to each journal that reads the run: those its parent reports to."""
-        readers = self._readers.get(event.run_id)
-        if readers is None or type(event) is Start:
-            parent_id: UUID | None = getattr(event, "parent_id", None)
-            readers = None if parent_id is None else self._readers.get(parent_id)
-            if readers is None:
-                readers = self.readers()
-            self._readers[event.run_id] = readers
-        for journal in readers:
-            journal.events.append(event)
-
-    def on_failure(self, failure: Exception) -> None:
-        """Keep what went wrong, for the capture's owner to see."""
-        self.journal.failures.append(failure)
-
-    def readers(self) -> Sequence[Journal]:
-        """The journals that a run without a known parent reports to."""
-        return (self.journal,)
+        self.emit = self.journal.events.append
 
     def clear(self) -> None:
         """Forget what was recorded; what still runs is forgotten with all that it does yet."""
         self.journal.clear()
-        self._readers = {
-            run_id: self._readers[run_id]
-            for run_id in self.journal.forgotten
-            if run_id in self._readers
-        }
+
+    def on_failure(self, failure: Exception) -> None:
+        """Keep what went wrong, for the capture's owner to see."""
+        self.journal.failures.append(failure)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
+from pytest_runlog.model.events import Start
 from pytest_runlog.recording.handler import RunLogCallbackHandler
 from pytest_runlog.recording.tap import tapped
 from pytest_runlog.recording.versions import require_supported_langchain
@@ -22,12 +23,17 @@ from pytest_runlog.recording.versions import require_supported_langchain
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
+    from uuid import UUID
 
+    from pytest_runlog.model.events import Event
     from pytest_runlog.model.journal import Journal
 
 
 class Recorder(RunLogCallbackHandler):
     """The handler of one capture, as LangChain sees it.
+
+    While its capture is the only open one, all that it is told goes into its journal. From
+    then on it looks up which captures were open when a root started.
 
     LangChain creates one itself when the last capture closes between its two looks at the
     hook; that one reports to whatever is open, like any other.
@@ -36,10 +42,53 @@ class Recorder(RunLogCallbackHandler):
     def __init__(self, *, epoch: int | None = None, chunks: bool = True) -> None:
         super().__init__(epoch=epoch)
         self.chunks = chunks
+        self._readers: dict[UUID, Sequence[Journal]] = {}
+        self._seen = 0
+        self.share()
 
-    def readers(self) -> Sequence[Journal]:
-        """The journals of the captures that are open now."""
+    def keep(self) -> None:
+        """Record everything into the own journal: the capture is the only open one."""
+        self.emit = self.journal.events.append
+
+    def share(self) -> None:
+        """Record each run for the captures that its root belongs to."""
+        self.emit = self._route
+
+    def clear(self) -> None:
+        """Forget what was recorded; what still runs is forgotten with all that it does yet."""
+        self._look_back()
+        self._seen = 0
+        self.journal.clear()
+        running = self.journal.forgotten
+        self._readers = {
+            run_id: readers for run_id, readers in self._readers.items() if run_id in running
+        }
+
+    def _route(self, event: Event) -> None:
+        readers = self._readers.get(event.run_id)
+        if readers is None or type(event) is Start:
+            readers = self._readers[event.run_id] = self._readers_of(event)
+        for journal in readers:
+            journal.events.append(event)
+
+    def _readers_of(self, event: Event) -> Sequence[Journal]:
+        """A run's first event: whoever reads its parent, or, of a root, what is open."""
+        self._look_back()
+        parent_id: UUID | None = getattr(event, "parent_id", None)
+        if type(event) is not Start and event.run_id in self._readers:
+            return self._readers[event.run_id]
+        if parent_id is not None and parent_id in self._readers:
+            return self._readers[parent_id]
         return _hook.journals
+
+    def _look_back(self) -> None:
+        """Note the runs that started while this was the only open capture."""
+        seen = self._seen
+        events = self.journal.events[seen:]
+        for event in events:
+            if type(event) is Start:
+                self._readers.setdefault(event.run_id, (self.journal,))
+        self._seen = max(self._seen, seen + len(events))  # other threads look back too
 
 
 class _Hook:
@@ -67,8 +116,13 @@ class _Hook:
         elif not wanted and self.tap is not None:
             self.tap.__exit__(None, None, None)
             self.tap = None
+        alone = len(recorders) == 1 and recorders[0] not in self.open
+        for recorder in self.open:
+            recorder.share()
         self.journals = tuple(recorder.journal for recorder in recorders)
         self.open = recorders
+        if alone:
+            recorders[0].keep()
 
 
 _hook = _Hook()
