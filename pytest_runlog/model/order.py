@@ -169,7 +169,7 @@ class _Sorter(Generic[PlaceT]):
 
     def anchor(self, origin: Origin, parent: PlaceT | None) -> PlaceT | None:
         """The sibling that contains the start that was seen last before this one."""
-        seen = None if origin.previous is None else self.numbered.get(origin.previous)
+        seen = self.numbered.get(origin.previous or 0)
         while seen is not None:
             above = self.parents[seen]
             if above == parent:
