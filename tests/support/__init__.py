@@ -1,0 +1,1 @@
+"""Deterministic fake models, tools, retrievers and chains that the tests share."""
