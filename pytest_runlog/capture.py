@@ -298,7 +298,7 @@ class RunLogCapture:
 
     def _derive(self) -> _Derived:
         derived = self._derived
-        length = len(self._journal.events)
+        length = len(self._journal.recorded)
         if derived is None or derived.length != length:
             derived = self._derived = _derive(self._journal, length, self._options)
         return derived
@@ -326,7 +326,7 @@ def open_capture(options: Options, name: str | None = None) -> RunLogCapture:
 
 
 def _derive(journal: Journal, length: int, options: Options) -> _Derived:
-    events = journal.read()[:length]
+    events = journal.events()[:length]
     mask = _mask_of(events, options)
     return _Derived(
         length,

@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_runlog.infino.payloads import Payload, Payloads
-from pytest_runlog.model.journal import thaw_event
+from pytest_runlog.model.events import read_event
 from pytest_runlog.recording.handler import EventHandler
 
 if TYPE_CHECKING:
-    from pytest_runlog.model.events import Event
+    from pytest_runlog.model.events import RecordedEvent
 
 _logger = logging.getLogger(__name__)
 
@@ -56,10 +56,10 @@ class InfinoCallbackHandler(EventHandler):
         self._lock = threading.Lock()
         self.emit = self._take
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: RecordedEvent) -> None:
         """Send what the event gives rise to."""
         with self._lock:
-            payloads = list(self._payloads.of(thaw_event(event)))
+            payloads = list(self._payloads.of(read_event(event)))
         for payload in payloads:
             if self.verbose:
                 print(f"Tracking with Infino: {payload.body}")  # noqa: T201 (verbose, as in LangChain)

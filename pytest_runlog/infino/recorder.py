@@ -25,7 +25,7 @@ class InfinoRecorder:
     @property
     def calls(self) -> list[Payload]:
         """Each call as `(kind, body)`, where kind is `"metric"` or `"log"`."""
-        events = self._journal.read()
+        events = self._journal.events()
         for event in events[self._seen :]:
             self._calls += self._payloads.of(event)
             self._seen += 1

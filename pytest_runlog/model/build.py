@@ -306,8 +306,7 @@ def _answer(response: Any) -> Any:
 
 def _streamed(token: Token) -> Any:
     """What a model streamed: a message chunk, or text."""
-    message = getattr(token.chunk, "message", None)
-    return token.token if message is None else message
+    return token.token if token.message is None else token.message
 
 
 def _tagged_attempt(place: Place) -> int | None:

@@ -1,17 +1,21 @@
-"""The records a journal is made of: what LangChain reported, when, from where.
+"""The events of a journal: what LangChain reported, when, from where.
 
-Records are named tuples, because creating one is most of what recording costs. Times are
-`perf_counter_ns` readings; `at` orders events and is subtracted, never shown.
+Times are `perf_counter_ns` readings; `at` orders events and is subtracted, never shown.
+
+An event is recorded as a bare tuple: `(place of its type in KINDS, *fields)`, with run ids as
+integers and values frozen (`model.frozen`). `read_event` makes the event of it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from pytest_runlog.model.frozen import thaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TypeAlias
-    from uuid import UUID
 
 
 Lane: TypeAlias = "tuple[int, int, str]"
@@ -76,8 +80,10 @@ class Token(NamedTuple):
     at: int
     parent_id: UUID | None
     token: Any
-    chunk: Any
-    """LangChain's `GenerationChunk` or `ChatGenerationChunk`, where there is one."""
+    message: Any
+    """The message chunk that carried the token, `None` for completion models."""
+    info: dict[str, Any] | None
+    """LangChain's `generation_info` of the chunk."""
 
 
 class Chunk(NamedTuple):
@@ -111,6 +117,23 @@ class Note(NamedTuple):
 
 Event: TypeAlias = Start | End | Error | Token | Chunk | Custom | Note
 
+KINDS: tuple[type[Event], ...] = (Start, End, Error, Token, Chunk, Custom, Note)
+START, END, ERROR, TOKEN, CHUNK, CUSTOM, NOTE = range(len(KINDS))
+WITH_PARENT = (START, END, ERROR, TOKEN)
+"""Kinds that are recorded with the id of the parent run, after the time."""
+
+RecordedEvent: TypeAlias = "tuple[Any, ...]"
+
+
+def read_event(recorded: RecordedEvent) -> Event:
+    """The event that was recorded, with the values as they were then."""
+    cls = KINDS[recorded[0]]
+    fields = [thaw(value) for value in recorded[1:]]
+    fields[0] = UUID(int=fields[0])
+    if recorded[0] in WITH_PARENT and fields[2] is not None:
+        fields[2] = UUID(int=fields[2])
+    return cls(*fields)
+
 
 def values_in(events: Iterable[Event]) -> Iterator[Any]:
     """What the chain put into the events: inputs, outputs, metadata, errors."""
@@ -126,4 +149,4 @@ def values_in(events: Iterable[Event]) -> Iterator[Any]:
         elif isinstance(event, (Chunk, Note)):
             yield event.value
         else:
-            yield event.chunk
+            yield from (event.token, event.message, event.info)

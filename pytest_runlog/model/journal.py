@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pytest_runlog.model.events import End, Error, Start
-from pytest_runlog.model.frozen import thaw
+from pytest_runlog.model.events import End, Error, Start, read_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from pytest_runlog.model.events import Event, Lane
+    from pytest_runlog.model.events import Event, Lane, RecordedEvent
 
 
 class Clock:
@@ -28,42 +28,35 @@ class Clock:
 
 @dataclass(eq=False)
 class Journal:
-    """An append-only list of events; all else is derived from it.
+    """An append-only list of what was recorded; all else is derived from it.
 
     `list.append` is atomic, so threads that record need no lock.
     """
 
     lane: Lane = (0, 0, "")
     """Where the recorder was opened: runs without a parent that start there are in order."""
-    events: list[Event] = field(default_factory=list)
+    recorded: list[RecordedEvent] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     """What went wrong inside our own handlers."""
-
-    thawed: int = 0
-    """How many of the events have been read."""
     forgotten: set[UUID] = field(default_factory=set)
     """Runs that had not ended when the journal was cleared."""
+    _read: list[Event] = field(default_factory=list)
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self) -> Sequence[Event]:
-        """The events so far, with the values as they were when each was recorded."""
-        events = self.events
-        for index in range(self.thawed, len(events)):
-            events[index] = thaw_event(events[index])
-            self.thawed = index + 1
-        return events
+    def events(self) -> Sequence[Event]:
+        """The events so far, each read once."""
+        with self._reading:
+            for recorded in self.recorded[len(self._read) :]:
+                self._read.append(read_event(recorded))
+        return self._read
 
     def clear(self) -> None:
         """Forget what was recorded, and what the runs in flight will still report."""
-        for event in self.events:
+        for event in self.events():
             if isinstance(event, Start):
                 self.forgotten.add(event.run_id)
             elif isinstance(event, (End, Error)):
                 self.forgotten.discard(event.run_id)
-        self.events.clear()
-        self.thawed = 0
+        self.recorded.clear()
         self.failures.clear()
-
-
-def thaw_event(event: Event) -> Event:
-    """The event with its values thawed."""
-    return type(event)(*map(thaw, event))
+        self._read = []

@@ -17,15 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from pytest_runlog.model.events import (
-    Chunk,
-    Custom,
-    End,
-    Error,
-    Note,
-    Start,
-    Token,
-)
+from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, START, TOKEN
 from pytest_runlog.model.frozen import freeze
 from pytest_runlog.model.journal import Clock, Journal
 
@@ -33,10 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from pytest_runlog.model.events import Event, Lane
+    from pytest_runlog.model.events import Lane, RecordedEvent
 
 _now = Clock.now
-_new_tuple = tuple.__new__
 _numbers = count(1)
 _previous: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=0)
 
@@ -51,7 +42,7 @@ def current_lane() -> Lane:
 
 
 class EventHandler(BaseCallbackHandler):
-    """Turns each callback of LangChain into an `Event` and hands it to `emit`.
+    """Turns each callback of LangChain into a recorded event and hands it to `emit`.
 
     Values are copied structurally, so that they stay what they were. A failure in here
     goes to `on_failure`, never to the chain.
@@ -62,7 +53,7 @@ class EventHandler(BaseCallbackHandler):
         self.epoch = next(_numbers) if epoch is None else epoch
         """Starts numbered below it belong to earlier recordings."""
 
-    emit: Callable[[Event], None]
+    emit: Callable[[RecordedEvent], None]
     """Takes each event, on whatever thread the chain runs on."""
 
     @abstractmethod
@@ -291,7 +282,19 @@ class EventHandler(BaseCallbackHandler):
         """Record a streamed token and the chunk that carried it."""
         at = _now()
         try:
-            self.emit(Token(run_id, at, parent_run_id, freeze(token), freeze(chunk)))
+            message = getattr(chunk, "message", None)
+            info = getattr(chunk, "generation_info", None)
+            self.emit(
+                (
+                    TOKEN,
+                    run_id.int,
+                    at,
+                    parent_run_id.int if parent_run_id is not None else None,
+                    token if type(token) is str else freeze(token),
+                    message if message is None else freeze(message),
+                    freeze(info) if info else None,
+                )
+            )
         except Exception as failure:
             self.on_failure(failure)
 
@@ -299,7 +302,7 @@ class EventHandler(BaseCallbackHandler):
         """Record a streamed chunk of a run that is not a model (`recording.tap`)."""
         at = _now()
         try:
-            self.emit(Chunk(run_id, at, freeze(chunk)))
+            self.emit((CHUNK, run_id.int, at, freeze(chunk)))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -307,7 +310,7 @@ class EventHandler(BaseCallbackHandler):
         """Record an event that the chain dispatched itself."""
         at = _now()
         try:
-            self.emit(Custom(run_id, at, name, freeze(data)))
+            self.emit((CUSTOM, run_id.int, at, name, freeze(data)))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -361,24 +364,22 @@ class EventHandler(BaseCallbackHandler):
             if is_home or lane[1] or previous is not None:
                 _previous.set(number)
             self.emit(
-                _new_tuple(
-                    Start,
-                    (
-                        run_id,
-                        at,
-                        parent_id,
-                        type_,
-                        name or _name_of(serialized, type_),
-                        freeze(inputs),
-                        tuple(tags) if tags else (),
-                        freeze(metadata) if metadata else None,
-                        freeze(details) if details else None,
-                        time_ns() if parent_id is None else 0,
-                        number,
-                        previous,
-                        lane,
-                        "" if is_home else current_thread().name,
-                    ),
+                (
+                    START,
+                    run_id.int,
+                    at,
+                    None if parent_id is None else parent_id.int,
+                    type_,
+                    name or _name_of(serialized, type_),
+                    freeze(inputs),
+                    tuple(tags) if tags else (),
+                    freeze(metadata) if metadata else None,
+                    details or None,
+                    time_ns() if parent_id is None else 0,
+                    number,
+                    previous,
+                    lane,
+                    "" if is_home else current_thread().name,
                 )
             )
         except Exception as failure:
@@ -395,10 +396,11 @@ class EventHandler(BaseCallbackHandler):
         at = _now()
         try:
             self.emit(
-                End(
-                    run_id,
+                (
+                    END,
+                    run_id.int,
                     at,
-                    parent_id,
+                    None if parent_id is None else parent_id.int,
                     type_,
                     freeze(output),
                     freeze(details) if details else None,
@@ -418,10 +420,11 @@ class EventHandler(BaseCallbackHandler):
         at = _now()
         try:
             self.emit(
-                Error(
-                    run_id,
+                (
+                    ERROR,
+                    run_id.int,
                     at,
-                    parent_id,
+                    None if parent_id is None else parent_id.int,
                     type_,
                     error,
                     freeze(details) if details else None,
@@ -433,7 +436,7 @@ class EventHandler(BaseCallbackHandler):
     def _note(self, kind: str, value: Any, run_id: UUID) -> None:
         at = _now()
         try:
-            self.emit(Note(run_id, at, kind, freeze(value)))
+            self.emit((NOTE, run_id.int, at, kind, freeze(value)))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -457,7 +460,7 @@ class RunLogCallbackHandler(EventHandler):
     def __init__(self, journal: Journal | None = None, *, epoch: int | None = None) -> None:
         super().__init__(epoch)
         self.journal = Journal(lane=self.home) if journal is None else journal
-        self.emit = self.journal.events.append
+        self.emit = self.journal.recorded.append
 
     def clear(self) -> None:
         """Forget what was recorded; what still runs is forgotten with all that it does yet."""

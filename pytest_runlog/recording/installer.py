@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
-from pytest_runlog.model.events import Start
+from pytest_runlog.model.events import START, WITH_PARENT
 from pytest_runlog.recording.handler import RunLogCallbackHandler
 from pytest_runlog.recording.tap import tapped
 from pytest_runlog.recording.versions import require_supported_langchain
@@ -23,9 +23,8 @@ from pytest_runlog.recording.versions import require_supported_langchain
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
-    from uuid import UUID
 
-    from pytest_runlog.model.events import Event
+    from pytest_runlog.model.events import RecordedEvent
     from pytest_runlog.model.journal import Journal
 
 
@@ -42,13 +41,13 @@ class Recorder(RunLogCallbackHandler):
     def __init__(self, *, epoch: int | None = None, chunks: bool = True) -> None:
         super().__init__(epoch=epoch)
         self.chunks = chunks
-        self._readers: dict[UUID, Sequence[Journal]] = {}
+        self._readers: dict[int, Sequence[Journal]] = {}
         self._seen = 0
         self.share()
 
     def keep(self) -> None:
         """Record everything into the own journal: the capture is the only open one."""
-        self.emit = self.journal.events.append
+        self.emit = self.journal.recorded.append
 
     def share(self) -> None:
         """Record each run for the captures that its root belongs to."""
@@ -59,35 +58,36 @@ class Recorder(RunLogCallbackHandler):
         self._look_back()
         self._seen = 0
         self.journal.clear()
-        running = self.journal.forgotten
+        running = {run_id.int for run_id in self.journal.forgotten}
         self._readers = {
             run_id: readers for run_id, readers in self._readers.items() if run_id in running
         }
 
-    def _route(self, event: Event) -> None:
-        readers = self._readers.get(event.run_id)
-        if readers is None or type(event) is Start:
-            readers = self._readers[event.run_id] = self._readers_of(event)
+    def _route(self, event: RecordedEvent) -> None:
+        kind, run_id = event[:2]
+        readers = self._readers.get(run_id)
+        if readers is None or kind == START:
+            readers = self._readers[run_id] = self._readers_of(event)
         for journal in readers:
-            journal.events.append(event)
+            journal.recorded.append(event)
 
-    def _readers_of(self, event: Event) -> Sequence[Journal]:
+    def _readers_of(self, event: RecordedEvent) -> Sequence[Journal]:
         """A run's first event: whoever reads its parent, or, of a root, what is open."""
         self._look_back()
-        parent_id: UUID | None = getattr(event, "parent_id", None)
-        if type(event) is not Start and event.run_id in self._readers:
-            return self._readers[event.run_id]
-        if parent_id is not None and parent_id in self._readers:
-            return self._readers[parent_id]
-        return _hook.journals
+        kind, run_id = event[:2]
+        if kind != START and run_id in self._readers:
+            return self._readers[run_id]
+        parent_id: int | None = event[3] if kind in WITH_PARENT else None
+        readers = None if parent_id is None else self._readers.get(parent_id)
+        return _hook.journals if readers is None else readers
 
     def _look_back(self) -> None:
         """Note the runs that started while this was the only open capture."""
         seen = self._seen
-        events = self.journal.events[seen:]
+        events = self.journal.recorded[seen:]
         for event in events:
-            if type(event) is Start:
-                self._readers.setdefault(event.run_id, (self.journal,))
+            if event[0] == START:
+                self._readers.setdefault(event[1], (self.journal,))
         self._seen = max(self._seen, seen + len(events))  # other threads look back too
 
 

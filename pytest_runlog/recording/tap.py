@@ -101,27 +101,15 @@ class _Transformer:
             if isinstance(handler, RunLogCallbackHandler):
                 if hasattr(chunks, "__anext__"):
                     return _AsyncTap(chunks, handler, run_manager.run_id)
-                return _Tap(chunks, handler, run_manager.run_id)
+                return _tap(chunks, handler, run_manager.run_id)
         return chunks
 
 
-class _Tap:
-    """An iterator that records what passes through it."""
-
-    __slots__ = ("chunks", "handler", "run_id")
-
-    def __init__(self, chunks: Iterator[Any], handler: RunLogCallbackHandler, run_id: UUID) -> None:
-        self.chunks = chunks
-        self.handler = handler
-        self.run_id = run_id
-
-    def __iter__(self) -> _Tap:
-        return self
-
-    def __next__(self) -> Any:
-        chunk = next(self.chunks)
-        self.handler.on_chunk(chunk, run_id=self.run_id)
-        return chunk
+def _tap(chunks: Iterator[Any], handler: RunLogCallbackHandler, run_id: UUID) -> Iterator[Any]:
+    """Record what passes through."""
+    for chunk in chunks:
+        handler.on_chunk(chunk, run_id=run_id)
+        yield chunk
 
 
 class _AsyncTap:
