@@ -244,7 +244,8 @@ def _plain_again(frozen: tuple[Any, ...]) -> Any:
     cls, names, factories = _PLAIN_TYPES[shape]
     state = dict(zip(names, values))
     new = object.__new__(cls)
-    _set_attribute(new, "__pydantic_fields_set__", {name for name in state if state[name]})
+    given = {name for name in names if state[name] != cls.__pydantic_fields__[name].default}
+    _set_attribute(new, "__pydantic_fields_set__", given)
     state.update({name: factory() for name, factory in factories.items()})
     _set_attribute(new, "__dict__", {name: state[name] for name in cls.__pydantic_fields__})
     _set_attribute(new, "__pydantic_extra__", {} if cls.model_config.get("extra") else None)
