@@ -16,6 +16,7 @@ from pytest_runlog.model.events import (
     Start,
     Token,
 )
+from pytest_runlog.model.journal import Clock
 from pytest_runlog.model.order import Origin, Place, sort_places
 from pytest_runlog.model.runs import MODEL_TYPES, Run, RunEvent, Runs, moment, walk
 from pytest_runlog.model.runs import Chunk as RunChunk
@@ -225,6 +226,7 @@ def _join(drafts: list[_Draft]) -> list[_Draft]:
 def _finish(root: _Draft) -> Run:
     """The runs of a tree, parents first, so that each knows its parent."""
     wall = root.start.wall if root.start is not None else 0
+    wall = wall or Clock.epoch + root.start_ns
     top = _to_run(root, None, wall, root.start_ns)
     todo = [(root, top)]
     while todo:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pytest_runlog.model.events import End, Error, Start, read_event
+from pytest_runlog.model.events import End, Error, Start, read_event, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from pytest_runlog.model.events import Event, Lane, RecordedEvent
+    from pytest_runlog.model.events import Event, Lane
 
 
 class Clock:
@@ -24,30 +24,32 @@ class Clock:
     """
 
     now: Final[Callable[[], int]] = time.perf_counter_ns
+    epoch: Final[int] = time.time_ns() - time.perf_counter_ns()
+    """The wall clock when `now()` was 0: dates runs of which nobody saw the root start."""
 
 
 @dataclass(eq=False)
 class Journal:
-    """An append-only list of what was recorded; all else is derived from it.
-
-    `list.append` is atomic, so threads that record need no lock.
-    """
+    """What was recorded, in the order in which it happened; all else is derived from it."""
 
     lane: Lane = (0, 0, "")
     """Where the recorder was opened: runs without a parent that start there are in order."""
-    recorded: list[RecordedEvent] = field(default_factory=list)
+    recorded: list[Any] = field(default_factory=list)
+    """One flat list, as `model.events` says; it only grows."""
     failures: list[Exception] = field(default_factory=list)
     """What went wrong inside our own handlers."""
     forgotten: set[UUID] = field(default_factory=set)
     """Runs that had not ended when the journal was cleared."""
     _read: list[Event] = field(default_factory=list)
+    _place: int = 0
+    """How much of the list has been read."""
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def events(self) -> Sequence[Event]:
         """The events so far, each read once."""
         with self._reading:
-            for recorded in self.recorded[len(self._read) :]:
-                self._read.append(read_event(recorded))
+            for self._place, record in records(self.recorded, self._place):
+                self._read.append(read_event(record))
         return self._read
 
     def clear(self) -> None:
@@ -60,3 +62,4 @@ class Journal:
         self.recorded.clear()
         self.failures.clear()
         self._read = []
+        self._place = 0
