@@ -64,6 +64,11 @@ def recording_failed(failures: Sequence[BaseException]) -> str:
     )
 
 
+def unreadable() -> str:
+    """Our own code raised over what was recorded."""
+    return "pytest-runlog could not read what it recorded; please report this:"
+
+
 def wider_scope() -> str:
     """The fixture was asked for by one of a wider scope."""
     return (
@@ -82,5 +87,5 @@ def sections(capture: RunLogCapture) -> list[tuple[str, str]]:
     lines = [capture.tree()]
     if unfinished:
         runs = count_text(len(unfinished), "run")
-        lines.append(f"{runs} had not ended; what they do later is not seen by the next test.")
+        lines.append(f"{runs} had not ended by then; no other test will see what is still to come.")
     return [("runlog", "\n".join(lines))]

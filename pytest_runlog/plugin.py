@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,12 @@ from pytest_runlog.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from pytest_runlog.capture import RunLogCapture
     from pytest_runlog.model.masking import MaskHook
 
+_SCOPE_MISMATCH = re.compile(r"ScopeMismatch.*\bfixture runlog\b")
 _settings = pytest.StashKey[Settings]()
 _capture = pytest.StashKey["RunLogCapture"]()
 
@@ -61,7 +63,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     try:
-        settings = read_settings(config.getoption, config.getini)
+        settings = read_settings(config.getoption, _ini(config))
     except BadSetting as error:
         raise pytest.UsageError(str(error)) from None
     if settings.record:
@@ -78,13 +80,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SessionRecords(), "runlog-session")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Report a wrong marker as pytest does an unknown one; a `UsageError` is lost under xdist."""
+    report = yield
+    wrong: dict[str, str] = {}
+    for item in report.result or []:
         for marker in item.iter_markers("runlog"):
             try:
                 check_marker(marker.args, marker.kwargs)
             except BadSetting as error:
-                raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+                wrong.setdefault(str(error), item.nodeid)
+    if wrong:
+        report.outcome = "failed"
+        report.longrepr = "\n".join(f"{nodeid}: {error}" for error, nodeid in wrong.items())
+    return report
 
 
 @pytest.fixture
@@ -96,19 +106,21 @@ def runlog(request: pytest.FixtureRequest) -> Iterator[RunLogCapture]:
     item = request.node
     capture = item.stash.get(_capture, None)
     if capture is None:
-        capture = item.stash[_capture] = _open(request.config)
+        capture = item.stash[_capture] = _open(item)
     yield capture
     capture.close()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    capture = item.stash.get(_capture, None)
-    if capture is None and _is_recorded(item):
-        capture = item.stash[_capture] = _open(item.config)
+    __tracebackhide__ = True  # pytest shows our frame where it finds none of the test's
+    if _capture not in item.stash and _is_recorded(item):
+        item.stash[_capture] = _open(item)
     try:
         result = yield
     finally:
+        # Looked up here, because a test can request the fixture from its body.
+        capture = item.stash.get(_capture, None)
         if capture is not None:
             capture.close()
     if capture is not None and capture.failures:
@@ -118,44 +130,55 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     capture = item.stash.get(_capture, None)
     if capture is None:
-        if report.failed and "ScopeMismatch" in str(report.longrepr):
+        if report.failed and _SCOPE_MISMATCH.search(report.longreprtext):
             report.sections.append(("runlog", explain.wider_scope()))
     elif report.when == "teardown":
         del item.stash[_capture]
     else:
-        try:
-            _attach(report, capture)
-        except Exception:
-            report.sections.append(("runlog: this log could not be read", traceback.format_exc()))
+        _attach(report, capture, item.config.stash[_settings])
+        told = call.excinfo is not None and isinstance(call.excinfo.value, RecordingError)
+        if report.failed and capture.failures and not told:
+            report.sections.append(("runlog", _failures_text(capture.failures)))
     return report
 
 
 def _is_recorded(item: pytest.Item) -> bool:
     """Whether a test is recorded that does not request the fixture."""
     marker = item.get_closest_marker("runlog")
-    wanted = marker is None or marker.kwargs.get("record", True)
-    return wanted and item.config.stash[_settings].record
+    if marker is not None:
+        return bool(marker.kwargs.get("record", True))
+    return item.config.stash[_settings].record
 
 
-def _open(config: pytest.Config) -> RunLogCapture:
+def _ini(config: pytest.Config) -> Callable[[str], Any]:
+    def ini(name: str) -> Any:
+        try:
+            return config.getini(name)
+        except (ValueError, TypeError, pytest.UsageError) as error:  # by the version of pytest
+            raise ValueError(str(error)) from None
+
+    return ini
+
+
+def _open(item: pytest.Item) -> RunLogCapture:
     from pytest_runlog.capture import Options, open_capture
     from pytest_runlog.recording.versions import UnsupportedLangChain
 
-    settings = config.stash[_settings]
-    options = Options(settings.chunks, settings.mask, _mask_hook(config))
+    settings = item.config.stash[_settings]
+    options = Options(settings.chunks, settings.mask, _mask_hook(item))
     try:
         return open_capture(options)
     except UnsupportedLangChain as error:
         pytest.fail(str(error), pytrace=False)
 
 
-def _mask_hook(config: pytest.Config) -> MaskHook | None:
-    hook = config.hook.pytest_runlog_mask
+def _mask_hook(item: pytest.Item) -> MaskHook | None:
+    hook = item.ihook.pytest_runlog_mask
     if not hook.get_hookimpls():
         return None
 
@@ -166,18 +189,31 @@ def _mask_hook(config: pytest.Config) -> MaskHook | None:
     return mask
 
 
-def _attach(report: pytest.TestReport, capture: RunLogCapture) -> None:
+def _attach(report: pytest.TestReport, capture: RunLogCapture, settings: Settings) -> None:
+    """Attach the test's numbers and, if it failed, its run tree."""
     from pytest_runlog.session.collection import attach_record
     from pytest_runlog.session.records import record_test
 
-    attach_record(report, record_test(report.nodeid, report.outcome, capture.runs))
-    if report.failed:
-        report.sections += explain.sections(capture)
+    try:
+        attach_record(report, record_test(report.nodeid, report.outcome, capture.runs))
+        if report.failed:
+            report.sections += explain.sections(capture)
+    except Exception:
+        trouble = f"{explain.unreadable()}\n{traceback.format_exc()}"
+        if not report.passed:
+            report.sections.append(("runlog", trouble))
+        elif settings.recording_errors == "fail":
+            report.outcome, report.longrepr = "failed", trouble
+        else:
+            warnings.warn(RecordingWarning(trouble), stacklevel=2)
 
 
 def _report_failures(failures: Sequence[Exception], settings: Settings) -> None:
-    message = explain.recording_failed(failures)
     if settings.recording_errors == "fail":
-        raise RecordingError(message) from failures[0]
+        raise RecordingError(explain.recording_failed(failures)) from failures[0]
+    warnings.warn(RecordingWarning(_failures_text(failures)), stacklevel=2)
+
+
+def _failures_text(failures: Sequence[Exception]) -> str:
     shown = "".join(traceback.format_exception(failures[0]))
-    warnings.warn(RecordingWarning(f"{message}\n{shown}"), stacklevel=2)
+    return f"{explain.recording_failed(failures)}\n{shown}"

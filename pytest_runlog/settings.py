@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MARKER = (
-    "runlog(*, record=True): whether to record the LangChain runs of this test when every test "
-    "is recorded (`--runlog`). A test that requests the `runlog` fixture is recorded anyway."
+    "runlog(*, record=True): record the LangChain runs of this test, or with record=False do not, "
+    "whatever `--runlog` says. The closest marker counts. A test that requests the `runlog` "
+    "fixture is recorded in any case."
 )
 
 
@@ -44,9 +45,12 @@ def _patterns(lines: list[str]) -> tuple[re.Pattern[str], ...]:
     patterns = []
     for line in lines:
         try:
-            patterns.append(re.compile(line))
-        except re.error as error:
+            pattern = re.compile(line)
+        except (re.error, TypeError) as error:
             raise ValueError(f"{line!r} is not a regular expression: {error}") from None
+        if pattern.search(""):
+            raise ValueError(f"{line!r} matches the empty text, so it would mask everywhere")
+        patterns.append(pattern)
     return tuple(patterns)
 
 
@@ -98,23 +102,33 @@ class Settings:
 def read_settings(flag: Callable[[str], Any], ini: Callable[[str], Any]) -> Settings:
     """The settings: a flag beats the ini key, which beats the default.
 
-    `flag` and `ini` give the value of a name, `None` where the user did not set it. Raises
-    `BadSetting`.
+    `flag` and `ini` give the value of a name, `None` where the user did not set it, and raise
+    `ValueError` for one that cannot be read. Raises `BadSetting`.
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name, option in OPTIONS.items():
-        value, source = option.default, "default"
-        if (in_ini := ini(option.ini)) is not None:
-            value, source = in_ini, f"ini {option.ini}"
-        if option.flag is not None and (given := flag(option.flag)) is not None:
-            value, source = given, option.flag
-        sources[name] = source
+        value, sources[name] = _given(option, flag, ini)
         try:
             values[name] = option.read(value)
         except ValueError as error:
-            raise BadSetting(f"{source}: {error}") from None
+            raise BadSetting(f"{sources[name]}: {error}") from None
     return Settings(**values, sources=sources)
+
+
+def _given(
+    option: Option, flag: Callable[[str], Any], ini: Callable[[str], Any]
+) -> tuple[Any, str]:
+    """The value of an option, and where it was set."""
+    source = f"ini {option.ini}"
+    try:
+        in_ini = ini(option.ini)
+    except ValueError as error:
+        expected = " (expected true or false)" if option.type == "bool" else ""
+        raise BadSetting(f"{source}: {error}{expected}") from None
+    if option.flag is not None and (in_flag := flag(option.flag)) is not None:
+        return in_flag, option.flag
+    return (option.default, "default") if in_ini is None else (in_ini, source)
 
 
 def check_marker(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

@@ -13,53 +13,66 @@ if TYPE_CHECKING:
     from pytest_runlog.session.records import TestRecord
 
 
-def summary_lines(records: Sequence[TestRecord], *, short: bool = False) -> Iterator[str]:
-    """The lines of the summary; none when nothing was recorded. `short` gives one line."""
-    records = [record for record in records if record.runs]
+def summary_line(records: Sequence[TestRecord]) -> str | None:
+    """The summary on one line, `None` when nothing was recorded."""
+    records = _recorded(records)
+    if not records:
+        return None
+    tokens = _tokens(records)
+    parts = [_counts(records), f"tokens {tokens}" if tokens else "", f"errors {_errors(records)}"]
+    return ", ".join(filter(None, parts))
+
+
+def summary_lines(records: Sequence[TestRecord]) -> Iterator[str]:
+    """The lines of the summary, none when nothing was recorded."""
+    records = _recorded(records)
     if not records:
         return
-    parts = [
-        count_text(len(records), "test") + " recorded",
-        count_text(sum(record.runs for record in records), "run"),
-        count_text(sum(record.model_runs for record in records), "model run"),
-    ]
-    if short:
-        yield ", ".join([*parts, _tokens(records), _errors(records)])
-        return
-    yield ", ".join(parts)
-    yield f"tokens   {_tokens(records)}"
-    latencies = [latency for record in records for latency in record.latencies]
-    if latencies:
-        quantiles = ", ".join(
-            f"p{percent} {seconds_text(percentile(latencies, percent))}" for percent in (50, 95)
-        )
+    yield _counts(records)
+    if tokens := _tokens(records):
+        yield f"tokens      {tokens}"
+    if latencies := [latency for record in records for latency in record.latencies]:
         yield (
-            f"latency  {quantiles}, max {seconds_text(max(latencies))} "
-            f"({count_text(len(latencies), 'root')})"
+            f"latency     p50 {seconds_text(percentile(latencies, 50))}, "
+            f"p95 {seconds_text(percentile(latencies, 95))}, "
+            f"max {seconds_text(max(latencies))} ({count_text(len(latencies), 'root')})"
         )
-    yield f"errors   {_errors(records)}"
-    unfinished = sum(record.unfinished for record in records)
-    if unfinished:
-        yield f"         {count_text(unfinished, 'run')} did not end"
+    yield f"errors      {_errors(records)}"
+    if unfinished := sum(record.unfinished for record in records):
+        yield f"unfinished  {count_text(unfinished, 'run')}"
 
 
-def _tokens(records: Sequence[TestRecord]) -> str:
+def _recorded(records: Sequence[TestRecord]) -> Sequence[TestRecord]:
+    return [record for record in records if record.runs]
+
+
+def _counts(records: Sequence[TestRecord]) -> str:
+    return (
+        f"{count_text(len(records), 'test')} recorded, "
+        f"{count_text(sum(record.runs for record in records), 'run')}, "
+        f"{count_text(sum(record.model_runs for record in records), 'model run')}"
+    )
+
+
+def _tokens(records: Sequence[TestRecord]) -> str | None:
+    """The tokens that were used, as far as the models said; `None` without model runs."""
     model_runs = sum(record.model_runs for record in records)
-    unknown = sum(record.unknown_usage for record in records)
-    total = count_text(sum(record.total_tokens for record in records), "token")
-    split = (
-        f"{sum(record.input_tokens for record in records):,} in, "
+    silent = sum(record.unknown_usage for record in records)
+    if not model_runs:
+        return None
+    if silent == model_runs:
+        return "unknown (no model run reported its usage)"
+    total = (
+        f"{sum(record.total_tokens for record in records):,} "
+        f"({sum(record.input_tokens for record in records):,} in, "
         f"{sum(record.output_tokens for record in records):,} out"
     )
-    if not unknown:
-        return f"{total} ({split})"
-    if unknown == model_runs:
-        return "unknown: no model run reported its usage"
-    return f"at least {total} ({split}; {unknown} of {model_runs} model runs reported no usage)"
+    if not silent:
+        return f"{total})"
+    return f"at least {total}; {silent:,} of {count_text(model_runs, 'model run')} reported none)"
 
 
 def _errors(records: Sequence[TestRecord]) -> str:
     errors = sum(record.errors for record in records)
     recovered = sum(record.recovered for record in records)
-    text = count_text(errors, "error")
-    return f"{text} ({recovered} recovered)" if recovered else text
+    return f"{errors:,} ({recovered:,} recovered)" if recovered else f"{errors:,}"

@@ -18,26 +18,30 @@ def attach_record(report: pytest.TestReport, record: TestRecord) -> None:
 
 
 class SessionRecords:
-    """The last record of each test; a rerun replaces what went before. A pytest plugin."""
+    """The record of the last attempt of each test. A pytest plugin."""
 
     def __init__(self) -> None:
         self._records: dict[str, TestRecord] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the record that a report carries."""
+        if report.when == "setup":
+            self._records.pop(report.nodeid, None)  # of an attempt that this one repeats
         data: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
         if data is not None:
             self._records[report.nodeid] = TestRecord.from_dict(data)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Write the summary section, if anything was recorded."""
-        if not self._records:
+        """Write the summary, if anything was recorded: a section, or with `-q` a line."""
+        if not self._records or terminalreporter.verbosity < -1:
             return
-        from pytest_runlog.reports.terminal import summary_lines
+        from pytest_runlog.reports.terminal import summary_line, summary_lines
 
-        short = terminalreporter.verbosity < 0
-        lines = list(summary_lines(list(self._records.values()), short=short))
-        if lines and not short:
+        records = list(self._records.values())
+        if terminalreporter.verbosity < 0:
+            if line := summary_line(records):
+                terminalreporter.write_line(f"runlog: {line}")
+        elif lines := list(summary_lines(records)):
             terminalreporter.section("runlog")
-        for line in lines:
-            terminalreporter.write_line(f"runlog: {line}" if short else line)
+            for line in lines:
+                terminalreporter.write_line(line)
