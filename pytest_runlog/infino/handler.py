@@ -85,10 +85,11 @@ class InfinoCallbackHandler(BaseCallbackHandler):
         prompts: list[str],
         *,
         run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Log the prompts of a completion model."""
-        self._started(run_id, "llm", prompts)
+        self._started(run_id, "llm", prompts, tags)
 
     def on_chat_model_start(
         self,
@@ -96,10 +97,11 @@ class InfinoCallbackHandler(BaseCallbackHandler):
         messages: list[list[Any]],
         *,
         run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Log the messages of a chat model as one prompt."""
-        self._started(run_id, "chat_model", messages)
+        self._started(run_id, "chat_model", messages, tags)
 
     def on_chain_start(
         self,
@@ -107,10 +109,11 @@ class InfinoCallbackHandler(BaseCallbackHandler):
         inputs: Any,
         *,
         run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Note that a chain runs; nothing is sent."""
-        self._started(run_id, "chain", inputs)
+        self._started(run_id, "chain", inputs, tags)
 
     def on_tool_start(
         self,
@@ -118,10 +121,11 @@ class InfinoCallbackHandler(BaseCallbackHandler):
         input_str: str,
         *,
         run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Note that a tool runs; nothing is sent."""
-        self._started(run_id, "tool", input_str)
+        self._started(run_id, "tool", input_str, tags)
 
     def on_retriever_start(
         self,
@@ -129,10 +133,11 @@ class InfinoCallbackHandler(BaseCallbackHandler):
         query: str,
         *,
         run_id: UUID | None = None,
+        tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Note that a retriever runs; nothing is sent."""
-        self._started(run_id, "retriever", query)
+        self._started(run_id, "retriever", query, tags)
 
     def on_llm_end(self, response: Any, *, run_id: UUID | None = None, **kwargs: Any) -> None:
         """Log the answers; send the latency, that there was no error, and the token usage."""
@@ -213,9 +218,13 @@ class InfinoCallbackHandler(BaseCallbackHandler):
     on_agent_finish = _ignore
     on_text = _ignore
 
-    def _started(self, run_id: UUID | None, type_: str, inputs: Any) -> None:
+    def _started(
+        self, run_id: UUID | None, type_: str, inputs: Any, tags: list[str] | None
+    ) -> None:
         with self._lock:
-            payloads = self._payloads.started(run_id, type_, inputs, _now(), int(time()))
+            payloads = self._payloads.started(
+                run_id, type_, inputs, tags or (), _now(), int(time())
+            )
         if payloads:
             self._send_all(payloads)
             with self._lock:

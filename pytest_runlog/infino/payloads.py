@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_runlog.model.build import is_interruption
 from pytest_runlog.model.data import message_of, to_data
+from pytest_runlog.model.errors import step_of
 from pytest_runlog.model.masking import Mask, environment_secrets
 from pytest_runlog.model.runs import MODEL_TYPES
 from pytest_runlog.model.usage import usage_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
 Kind = Literal["metric", "log"]
@@ -44,11 +46,23 @@ class Payload(NamedTuple):
         return to_data(self.body, Mask(environment_secrets()))
 
 
+class _Failure(NamedTuple):
+    """An error that a run ended with, kept where it may turn up again."""
+
+    error: BaseException
+    step: int | None
+    start: int
+    end: int
+
+
 @dataclass(slots=True)
 class _Running:
-    at: int
-    errors: list[BaseException] = field(default_factory=list)
-    """What its children failed with: an error that climbs is reported once."""
+    start: int
+    step: int | None
+    """Which step of a sequence it is."""
+    latency_from: int
+    failures: list[_Failure] = field(default_factory=list)
+    """What its children failed with."""
 
 
 class Payloads:
@@ -78,13 +92,19 @@ class Payloads:
         self._ended: OrderedDict[UUID | None, None] = OrderedDict()
 
     def started(
-        self, run_id: UUID | None, type_: str, inputs: Any, at: int, date: int
+        self,
+        run_id: UUID | None,
+        type_: str,
+        inputs: Any,
+        tags: Iterable[str],
+        at: int,
+        date: int,
     ) -> list[Payload]:
         """A run began: the prompts of a model, as LangChain reports them to handlers."""
         if run_id is not None and run_id in self._running:
             return []
         self._ended.pop(run_id, None)  # a run id may be used again
-        self._remember(self._running, run_id, _Running(at))
+        self._remember(self._running, run_id, _Running(at, step_of(tags), at))
         if type_ == "llm":
             prompts = inputs
         elif type_ == "chat_model":
@@ -99,7 +119,7 @@ class Payloads:
         """Count the latency from here: what came before was not the model's doing."""
         running = self._running.get(run_id)
         if running is not None:
-            running.at = at
+            running.latency_from = at
 
     def ended(
         self, run_id: UUID | None, type_: str, output: Any, at: int, date: int
@@ -143,18 +163,15 @@ class Payloads:
                 payloads += self._outcome(run_id, running, at, date, error=1)
             payloads += self._tokens(run_id, response, date)
         if failed:
-            below = [] if running is None else running.errors
-            if not any(known is error for known in below):
+            parent = None if parent_id is None else self._running.get(parent_id)
+            if not _came_from_another(error, running, parent):
                 payloads.append(self._log(run_id, date, "error_message", _text_of_error(error)))
-            self._climb(parent_id, error)
+            if parent is not None:
+                step, start = (None, at) if running is None else (running.step, running.start)
+                parent.failures.append(_Failure(error, step, start, at))
+                if self.most_errors is not None:
+                    del parent.failures[: -self.most_errors]
         return payloads
-
-    def _climb(self, parent_id: UUID | None, error: BaseException) -> None:
-        parent = None if parent_id is None else self._running.get(parent_id)
-        if parent is not None:
-            parent.errors.append(error)
-            if self.most_errors is not None:
-                del parent.errors[: -self.most_errors]
 
     def _is_repeated(self, run_id: UUID | None, running: _Running | None) -> bool:
         """Whether this end was reported before.
@@ -179,7 +196,7 @@ class Payloads:
         outcome = [self._metric(run_id, date, "error", error)]
         if running is None:
             return outcome
-        return [self._metric(run_id, date, "latency", (at - running.at) / 1e9), *outcome]
+        return [self._metric(run_id, date, "latency", (at - running.latency_from) / 1e9), *outcome]
 
     def _tokens(self, run_id: UUID | None, response: Any, date: int) -> list[Payload]:
         usage = usage_of(response)
@@ -201,6 +218,25 @@ class Payloads:
         if run_id is not None:
             labels["run_id"] = str(run_id)
         return {"date": date, key: value, "labels": labels}
+
+
+def _came_from_another(
+    error: BaseException, running: _Running | None, parent: _Running | None
+) -> bool:
+    """Whether another run failed with this error before, by the rule of `model.errors`."""
+    if running is None:
+        return False
+    if any(failure.error is error for failure in running.failures):
+        return True
+    if running.step is None or parent is None:
+        return False
+    return any(
+        failure.error is error
+        and failure.step is not None
+        and (failure.step, -failure.start) < (running.step, -running.start)
+        and failure.end > running.start
+        for failure in parent.failures
+    )
 
 
 def text_of(content: Any) -> str:

@@ -112,7 +112,7 @@ class InfinoRecorder:
     def _payloads_of(self, event: Event) -> list[Payload]:
         if isinstance(event, Start):
             return self._payloads.started(
-                event.run_id, event.type, event.inputs, event.at, self._date(event)
+                event.run_id, event.type, event.inputs, event.tags, event.at, self._date(event)
             )
         if isinstance(event, End):
             return self._payloads.ended(

@@ -31,7 +31,7 @@ def recovered(runs: Runs) -> Runs:
         id(cause)
         for run in runs
         if run.parent is None and run.error is not None
-        for cause in _causes(run.error)
+        for cause in causes_of(run.error)
     }
     return Runs(run for run in arising(runs) if id(run.error) not in final)
 
@@ -43,11 +43,11 @@ def _sources(run: Run) -> Iterator[Run]:
     What `with_fallbacks` tries in a sequence is reported beside it, as the same step.
     """
     yield from run.children
-    step = _step(run)
+    step = step_of(run.tags)
     if step is None or run.parent is None:
         return
     for other in run.parent.children:
-        other_step = _step(other)
+        other_step = step_of(other.tags)
         if (
             other_step is not None
             and (other_step, -other.start_ns) < (step, -run.start_ns)
@@ -56,9 +56,9 @@ def _sources(run: Run) -> Iterator[Run]:
             yield other
 
 
-def _step(run: Run) -> int | None:
-    """Which step of its sequence this is."""
-    for tag in run.tags:
+def step_of(tags: Iterable[str]) -> int | None:
+    """Which step of a sequence a run with these tags is."""
+    for tag in tags:
         number = tag[len(_STEP) :]
         if tag.startswith(_STEP) and number.isdecimal():
             return int(number)
@@ -74,7 +74,7 @@ def _overlap(one: Run, other: Run) -> bool:
     )
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes_of(error: BaseException) -> Iterator[BaseException]:
     """The error, what it was raised from or because of, and the members of a group."""
     todo: list[BaseException] = [error]
     seen: set[int] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,27 @@ class Gate:
 
     def await_arrival(self) -> None:
         assert self._arrived.wait(30), "nobody came to the gate"
+
+    def open(self) -> None:
+        self._open.set()
+
+
+class AsyncGate:
+    """The same for the tasks of one event loop, where `number` of them are to arrive."""
+
+    def __init__(self, number: int = 1) -> None:
+        self._missing = number
+        self._arrived = asyncio.Event()
+        self._open = asyncio.Event()
+
+    async def wait(self) -> None:
+        self._missing -= 1
+        if self._missing <= 0:
+            self._arrived.set()
+        await asyncio.wait_for(self._open.wait(), 30)
+
+    async def await_arrival(self) -> None:
+        await asyncio.wait_for(self._arrived.wait(), 30)
 
     def open(self) -> None:
         self._open.set()
