@@ -2,8 +2,11 @@
 
 Times are `perf_counter_ns` readings; `at` orders events and is subtracted, never shown.
 
-An event is recorded as a bare tuple: `(place of its type in KINDS, *fields)`, with run ids as
-integers and values frozen (`model.frozen`). `read_event` makes the event of it.
+What is recorded is one flat list for the events of a journal, because each object that is
+kept makes the garbage collector look at everything more often. An event is in it as
+`size, kind, *fields, *value`: how many items come after the size, the place of its type in
+`KINDS`, run ids as integers, and what the chain gave, frozen (`model.frozen`). A list takes
+all that at once, so threads need no lock.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from pytest_runlog.model.frozen import thaw
+from pytest_runlog.model.frozen import gather, thaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TypeAlias
 
 
@@ -122,17 +125,40 @@ START, END, ERROR, TOKEN, CHUNK, CUSTOM, NOTE = range(len(KINDS))
 WITH_PARENT = (START, END, ERROR, TOKEN)
 """Kinds that are recorded with the id of the parent run, after the time."""
 
-RecordedEvent: TypeAlias = "tuple[Any, ...]"
+Recorded: TypeAlias = "tuple[Any, ...]"
+"""`(size, kind, *fields, *value)`"""
+
+_VALUE = tuple(
+    kind._fields.index(name)
+    for kind, name in zip(
+        KINDS, ("inputs", "output", "error", "message", "value", "data", "value"), strict=True
+    )
+)
+"""The field of each kind that is recorded last, spread out if it is frozen."""
+
+SIZES = tuple(len(kind._fields) for kind in KINDS)
+"""What `size` is for each kind, before the value."""
 
 
-def read_event(recorded: RecordedEvent) -> Event:
-    """The event that was recorded, with the values as they were then."""
-    cls = KINDS[recorded[0]]
-    fields = [thaw(value) for value in recorded[1:]]
+def records(recorded: Sequence[Any], start: int = 0) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Each `(kind, *fields, *value)` from a place in the list on, and the place after it."""
+    while start < len(recorded):
+        end = start + 1 + recorded[start]
+        yield end, recorded[start + 1 : end]
+        start = end
+
+
+def read_event(record: Sequence[Any]) -> Event:
+    """The event of `(kind, *fields, *value)`, with the values as they were when it happened."""
+    kind = record[0]
+    cls, count = KINDS[kind], SIZES[kind]
+    fields = [thaw(value) for value in record[1:count]]
+    fields.insert(_VALUE[kind], thaw(gather(record[count:])))
     fields[0] = UUID(int=fields[0])
-    if recorded[0] in WITH_PARENT and fields[2] is not None:
+    if kind in WITH_PARENT and fields[2] is not None:
         fields[2] = UUID(int=fields[2])
-    return cls(*fields)
+    event: Event = cls(*fields)
+    return event
 
 
 def values_in(events: Iterable[Event]) -> Iterator[Any]:

@@ -3,22 +3,23 @@
 Containers of the standard library and LangChain's own data (messages, documents, prompt
 values, generations, agent actions) are copied structurally; everything else is kept by
 reference. Freezing happens inside the chain, so it does the least that keeps later changes
-out: objects become tuples, which thawing turns into objects again. No code of the user's
-runs: types are recognised exactly, and attributes are taken as they lie.
+out. No code of the user's runs: types are recognised exactly, and attributes are taken as
+they lie.
 
-Tuples, because of the garbage collector. What is recorded is kept, and the collector walks
-over all that is kept again and again; but it lets go of tuples and dicts that hold only
-numbers, text, `None` and plain `object()`s. So an object's type is kept as its `id()`.
+A frozen container is a tuple that begins with one of the marks below, as flat as it can be.
+That is for the garbage collector, which is most of what recording costs: it walks again and
+again over all that is kept, but a tuple that holds only numbers, text, `None`, plain
+`object()`s and tuples of that kind is soon left out. A type is kept as its `id()` therefore.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Memo = dict[int, Any]
     Freezer = Callable[[Any, Memo], Any]
@@ -33,23 +34,51 @@ _LANGCHAIN_DATA = (
     "langchain_core.structured_query",
 )
 
+_DICT = object()
+"""`(_DICT, *keys, *values)`"""
+_LIST = object()
+"""`(_LIST, *items)`"""
+_OTHER = object()
+"""`(_OTHER, make, items)`: another container, and what makes it of its items."""
 _OBJECT = object()
-"""Begins a frozen object: `(_OBJECT, id of its type, state, fields set, extra, private)`."""
-_PLAIN = object()
-"""Begins a frozen object with nothing but text in it: `(_PLAIN, id of its type, values)`."""
-_NO_ITEMS = object()
-_NO_MEMBERS = object()
-"""They stand for an empty dict and list in the state of an object: most containers are empty."""
+"""`(_OBJECT, id of its type, *values)`: a pydantic object with just the fields of its type."""
+_BARE_OBJECT = object()
+"""`(_BARE_OBJECT, id of its type, *values)`: the same, and its own containers are empty."""
+_ODD_OBJECT = object()
+"""`(_ODD_OBJECT, id of its type, state, extra, private)`: any other pydantic object."""
+_COPY = object()
+"""`(_COPY, copy)`: something that contains itself."""
+_MARKS = frozenset({_DICT, _LIST, _OTHER, _OBJECT, _BARE_OBJECT, _ODD_OBJECT, _COPY})
 
 
 def freeze(value: Any) -> Any:
     """What `thaw` makes a copy of `value` from, whatever happens to `value` until then."""
     freezer = _FREEZERS.get(type(value), _unknown)
-    return value if freezer is None else freezer(value, {})
+    if freezer is None:
+        return value
+    try:
+        return freezer(value, {})
+    except RecursionError:
+        return (_COPY, _copy(value, {}))
+
+
+def spread(value: Any) -> tuple[Any, ...]:
+    """The value frozen, as items of something flat; `gather` takes them together."""
+    if type(value) is str:
+        return (value,)
+    frozen = freeze(value)
+    is_marked = type(frozen) is tuple and frozen and type(frozen[0]) is object
+    return frozen if is_marked else (frozen,)
+
+
+def gather(items: Sequence[Any]) -> Any:
+    """The frozen value that `spread` gave items of."""
+    is_marked = type(items[0]) is object and items[0] in _MARKS
+    return tuple(items) if is_marked else items[0]
 
 
 def thaw(value: Any) -> Any:
-    """The value that was frozen. Containers that `freeze` made are used, not copied again."""
+    """The value that was frozen, as a copy of its own."""
     return _thaw(value, {})
 
 
@@ -58,128 +87,124 @@ def _freeze(value: Any, memo: Memo) -> Any:
     return value if freezer is None else freezer(value, memo)
 
 
-def _dict(value: dict[Any, Any], memo: Memo) -> dict[Any, Any]:
-    known: dict[Any, Any] | None = memo.get(id(value))
-    if known is not None:
-        return known
-    memo[id(value)] = new = value.copy()
-    for key, item in new.items():
-        freezer = _FREEZERS.get(type(item), _unknown)
-        if freezer is not None:
-            new[key] = freezer(item, memo)
-    return new
+def _dict(value: dict[Any, Any], memo: Memo) -> Any:
+    for item in value.values():
+        if _FREEZERS.get(type(item), _unknown) is not None:
+            break
+    else:
+        return (_DICT, *value, *value.values())
+    known = memo.get(id(value))
+    if known is None:
+        items = [_freeze(item, memo) for item in value.values()]
+        known = memo[id(value)] = (_DICT, *value, *items)
+    return known
 
 
-def _list(value: list[Any], memo: Memo) -> list[Any]:
-    known: list[Any] | None = memo.get(id(value))
-    if known is not None:
-        return known
-    memo[id(value)] = new = value.copy()
-    for index, item in enumerate(new):
-        freezer = _FREEZERS.get(type(item), _unknown)
-        if freezer is not None:
-            new[index] = freezer(item, memo)
-    return new
+def _list(value: list[Any], memo: Memo) -> Any:
+    for item in value:
+        if _FREEZERS.get(type(item), _unknown) is not None:
+            break
+    else:
+        return (_LIST, *value)
+    known = memo.get(id(value))
+    if known is None:
+        known = memo[id(value)] = (_LIST, *[_freeze(item, memo) for item in value])
+    return known
 
 
-def _tuple(value: tuple[Any, ...], memo: Memo) -> tuple[Any, ...]:
-    items = [_freeze(item, memo) for item in value]
-    if all(map(_is, items, value)):
-        return value
-    known: tuple[Any, ...] | None = memo.get(id(value))  # it may contain itself
-    return tuple(items) if known is None else known
+def _tuple(value: tuple[Any, ...], memo: Memo) -> Any:
+    for item in value:
+        if _FREEZERS.get(type(item), _unknown) is not None:
+            return (_OTHER, tuple, _list(list(value), memo))
+    return value
 
 
-def _namedtuple(value: Any, memo: Memo) -> tuple[Any, ...]:
-    cls = type(value)
-    new: tuple[Any, ...] = cls._make(_freeze(item, memo) for item in value)
-    return new
+def _namedtuple(value: Any, memo: Memo) -> Any:
+    return (_OTHER, type(value)._make, _list(list(value), memo))
 
 
-def _set(value: set[Any], _memo: Memo) -> set[Any]:
-    return value.copy()  # its members are hashable, so they are not containers that change
+def _set(value: set[Any], _memo: Memo) -> Any:
+    return (_OTHER, set, (_LIST, *value))
 
 
-def _deque(value: deque[Any], memo: Memo) -> deque[Any]:
-    known: deque[Any] | None = memo.get(id(value))
-    if known is not None:
-        return known
-    memo[id(value)] = new = value.copy()
-    for index, item in enumerate(value):
-        new[index] = _freeze(item, memo)
-    return new
+def _deque(value: deque[Any], memo: Memo) -> Any:
+    limit = value.maxlen
+    return (_OTHER, lambda items: deque(items, limit), _list(list(value), memo))
 
 
-def _dict_subclass(value: dict[Any, Any], memo: Memo) -> dict[Any, Any]:
-    known: dict[Any, Any] | None = memo.get(id(value))
-    if known is not None:
-        return known
-    copy = value.copy()  # of a plain subclass, a plain dict
-    memo[id(value)] = new = copy if type(copy) is type(value) else type(value)(copy)
-    for key, item in value.items():
-        new[key] = _freeze(item, memo)
-    return new
+def _default_dict(value: defaultdict[Any, Any], memo: Memo) -> Any:
+    default = value.default_factory
+    return (_OTHER, lambda items: defaultdict(default, items), _dict(value, memo))
 
 
-def _object(value: Any, memo: Memo) -> tuple[Any, ...]:
-    """A pydantic object, as `BaseModel.__copy__` takes it apart."""
-    known: tuple[Any, ...] | None = memo.get(id(value))
-    if known is not None:
-        return known
-    state = value.__dict__.copy()
+def _dict_subclass(value: dict[Any, Any], memo: Memo) -> Any:
+    return (_OTHER, type(value), _dict(value, memo))
+
+
+def _text(value: str, _memo: Memo) -> str:
+    """LangChain's `TextAccessor`: text that can also be called."""
+    return str.__str__(value)
+
+
+def _object(value: Any, memo: Memo) -> Any:
+    """A pydantic object. Most messages hold text and nothing else: they take the least time."""
+    state = value.__dict__
+    shape = _SHAPES[id(type(value))]
+    if len(state) != shape.size or value.__pydantic_extra__ or value.__pydantic_private__:
+        return _odd_object(value, memo)
+    try:
+        for name in shape.containers:
+            item = state[name]
+            if item or type(item) not in _CONTAINERS:
+                return (_OBJECT, shape.key, *[_freeze(state[name], memo) for name in shape.names])
+        values = shape.values_of(state)
+    except KeyError:
+        return _odd_object(value, memo)
+    for item in values:
+        if type(item) is not str and item is not None:
+            return (_BARE_OBJECT, shape.key, *[_freeze(item, memo) for item in values])
+    return (_BARE_OBJECT, shape.key, *values)
+
+
+def _odd_object(value: Any, memo: Memo) -> Any:
     extra = value.__pydantic_extra__
     private = value.__pydantic_private__
-    memo[id(value)] = new = (
-        _OBJECT,
+    return (
+        _ODD_OBJECT,
         id(type(value)),
-        state,
-        tuple(value.__pydantic_fields_set__),
-        extra and _dict(extra, memo),
-        private and _dict(private, memo),
+        _dict(value.__dict__, memo),
+        extra if extra is None else _dict(extra, memo),
+        private if private is None else _dict(private, memo),
     )
-    # Most of what a message holds is text, `None` and empty containers: those come first.
-    for key, item in state.items():
-        cls = type(item)
-        if cls is str or item is None:
-            continue
-        if cls is dict:
-            state[key] = _dict(item, memo) if item else _NO_ITEMS
-        elif cls is list:
-            state[key] = _list(item, memo) if item else _NO_MEMBERS
-        else:
-            freezer = _FREEZERS.get(cls, _unknown)
-            if freezer is not None:
-                state[key] = freezer(item, memo)
-    return new
 
 
-def _message_freezer(cls: Any) -> Freezer:
-    """Freezes a message. Most hold text and nothing else, which takes the least time."""
-    factories = {name: field.default_factory for name, field in cls.__pydantic_fields__.items()}
-    containers = tuple(name for name in factories if factories[name] in (dict, list))
-    others = tuple(name for name in factories if name not in containers)
-    values_of = itemgetter(*others)
-    shape = id(cls)
-    _PLAIN_TYPES[shape] = (cls, others, {name: factories[name] for name in containers})
+class _Shape(NamedTuple):
+    """A pydantic class, as far as freezing and thawing ask."""
 
-    def freeze_message(value: Any, memo: Memo) -> Any:
-        state = value.__dict__
-        try:
-            for name in containers:
-                item = state[name]
-                if item or type(item) not in _CONTAINER_TYPES:
-                    return _object(value, memo)
-            values = values_of(state)
-        except KeyError:  # it was made without validation
-            return _object(value, memo)
-        for item in values:
-            if item is not None and type(item) is not str:
-                return _object(value, memo)
-        if value.__pydantic_extra__ or value.__pydantic_private__:
-            return _object(value, memo)
-        return (_PLAIN, shape, values)
+    cls: Any
+    key: int
+    size: int
+    names: tuple[str, ...]
+    containers: tuple[str, ...]
+    """The fields that are an empty list or dict by default."""
+    others: tuple[str, ...]
+    values_of: Callable[[dict[str, Any]], tuple[Any, ...]]
+    """The values of the other fields."""
 
-    return freeze_message
+    @classmethod
+    def of(cls, pydantic_class: Any) -> _Shape:
+        """The shape of a class; see the fields."""
+        names = tuple(pydantic_class.__pydantic_fields__)
+        fields = pydantic_class.__pydantic_fields__
+        containers = tuple(name for name in names if fields[name].default_factory in _CONTAINERS)
+        others = tuple(name for name in names if name not in containers)
+        get: Any = itemgetter(*others) if len(others) > 1 else _getter_of_few(others)
+        return cls(pydantic_class, id(pydantic_class), len(names), names, containers, others, get)
+
+
+def _getter_of_few(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """What `itemgetter` is for more than one name."""
+    return lambda state: tuple([state[name] for name in names])
 
 
 def _unknown(value: Any, memo: Memo) -> Any:
@@ -189,7 +214,7 @@ def _unknown(value: Any, memo: Memo) -> Any:
     return _freeze(value, memo)
 
 
-def _freezer_of(cls: type) -> Freezer | None:
+def _freezer_of(cls: Any) -> Freezer | None:
     if cls.__flags__ & _HEAP_TYPE == 0:
         return None  # a type written in C: nothing is known about it
     if issubclass(cls, tuple) and cls.__bases__ == (tuple,) and hasattr(cls, "_fields"):
@@ -197,74 +222,102 @@ def _freezer_of(cls: type) -> Freezer | None:
     if not any(base.__module__.startswith(_LANGCHAIN_DATA) for base in cls.__mro__):
         return None
     if hasattr(cls, "__pydantic_fields__"):
-        _TYPES[id(cls)] = cls
-        is_message = any(base.__name__ == "BaseMessage" for base in cls.__mro__)
-        return _message_freezer(cls) if is_message else _object
-    if issubclass(cls, dict) and cls.__module__.startswith(_LANGCHAIN_DATA):
-        return _dict_subclass
+        _SHAPES[id(cls)] = _Shape.of(cls)
+        return _object
+    if cls.__module__.startswith(_LANGCHAIN_DATA):
+        return _dict_subclass if issubclass(cls, dict) else _text if issubclass(cls, str) else None
     return None
 
 
 def _thaw(value: Any, memo: Memo) -> Any:
-    cls = type(value)
-    if cls is object:
-        return {} if value is _NO_ITEMS else [] if value is _NO_MEMBERS else value
-    if isinstance(value, tuple) and cls in _FREEZERS:
-        if value and value[0] is _PLAIN:
-            return _plain_again(value)
-        if value and value[0] is _OBJECT:
-            known = memo.get(id(value))
-            return _object_again(value, memo) if known is None else known
-        items = [_thaw(item, memo) for item in value]
-        if all(map(_is, items, value)):
-            return value
-        return tuple(items) if cls is tuple else cls._make(items)
-    if isinstance(value, (dict, list, deque)) and cls in _FREEZERS and id(value) not in memo:
-        memo[id(value)] = value
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            thawed = _thaw(item, memo)
-            if thawed is not item:
-                value[key] = thawed
-    return value
+    if type(value) is not tuple or not value:
+        return value
+    mark = value[0]
+    if type(mark) is not object or mark not in _MARKS:
+        return value
+    if mark is _COPY:
+        return value[1]
+    known = memo.get(id(value))
+    if known is None:
+        known = memo[id(value)] = _thaw_container(mark, value, memo)
+    return known
 
 
-def _object_again(frozen: tuple[Any, ...], memo: Memo) -> Any:
-    _, shape, state, fields_set, extra, private = frozen
-    new: Any = object.__new__(_TYPES[shape])
-    memo[id(frozen)] = new
-    _set_attribute(new, "__dict__", _thaw(state, memo))
-    _set_attribute(new, "__pydantic_fields_set__", set(fields_set))
-    _set_attribute(new, "__pydantic_extra__", extra if extra is None else _thaw(extra, memo))
-    _set_attribute(new, "__pydantic_private__", private and _thaw(private, memo))
-    return new
+def _thaw_container(mark: object, value: tuple[Any, ...], memo: Memo) -> Any:
+    if mark is _LIST:
+        return [_thaw(item, memo) for item in value[1:]]
+    if mark is _DICT:
+        middle = len(value) // 2 + 1
+        return dict(zip(value[1:middle], [_thaw(item, memo) for item in value[middle:]]))
+    if mark is _OTHER:
+        return value[1](_thaw(value[2], memo))
+    shape = _SHAPES[value[1]]
+    if mark is _ODD_OBJECT:
+        return _make_object(shape.cls, *[_thaw(item, memo) for item in value[2:]])
+    names = shape.names if mark is _OBJECT else shape.others
+    given = dict(zip(names, [_thaw(item, memo) for item in value[2:]]))
+    fields = shape.cls.__pydantic_fields__
+    state = {
+        name: given[name] if name in given else fields[name].default_factory()
+        for name in shape.names
+    }
+    extra: Any = {} if shape.cls.model_config.get("extra") == "allow" else None
+    return _make_object(shape.cls, state, extra, None)
 
 
-def _plain_again(frozen: tuple[Any, ...]) -> Any:
-    _, shape, values = frozen
-    cls, names, factories = _PLAIN_TYPES[shape]
-    state = dict(zip(names, values))
+def _make_object(cls: Any, state: dict[str, Any], extra: Any, private: Any) -> Any:
+    """As pydantic's `BaseModel.__copy__`; a field counts as set if it is not the default."""
     new = object.__new__(cls)
-    given = {name for name in names if state[name] != cls.__pydantic_fields__[name].default}
-    _set_attribute(new, "__pydantic_fields_set__", given)
-    state.update({name: factory() for name, factory in factories.items()})
-    _set_attribute(new, "__dict__", {name: state[name] for name in cls.__pydantic_fields__})
-    _set_attribute(new, "__pydantic_extra__", {} if cls.model_config.get("extra") else None)
-    _set_attribute(new, "__pydantic_private__", None)
+    given = {
+        name
+        for name, field in cls.__pydantic_fields__.items()
+        if name in state and not _is_default(state[name], field)
+    }
+    _set_attribute(new, "__dict__", state)
+    _set_attribute(new, "__pydantic_fields_set__", given | set(extra or ()))
+    _set_attribute(new, "__pydantic_extra__", extra)
+    _set_attribute(new, "__pydantic_private__", private)
     return new
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
+def _is_default(value: Any, field: Any) -> bool:
+    if type(value) in _CONTAINERS:
+        return not value and field.default_factory in _CONTAINERS
+    return value is field.default or (type(value) is str and value == field.default)
+
+
+def _copy(value: Any, memo: Memo) -> Any:
+    """A structural copy of something that contains itself."""
+    cls: Any = type(value)
+    freezer = _FREEZERS.get(cls)
+    if freezer is None or freezer in (_text, _set):
+        return value if freezer is None else _thaw(freezer(value, {}), {})
+    if id(value) in memo:
+        return memo[id(value)]
+    if freezer is _object:
+        memo[id(value)] = new = object.__new__(cls)
+        _set_attribute(new, "__dict__", _copy(value.__dict__, memo))
+        _set_attribute(new, "__pydantic_fields_set__", value.__pydantic_fields_set__.copy())
+        _set_attribute(new, "__pydantic_extra__", _copy(value.__pydantic_extra__, memo))
+        _set_attribute(new, "__pydantic_private__", _copy(value.__pydantic_private__, memo))
+        return new
+    if isinstance(value, tuple):
+        items = [_copy(item, memo) for item in value]
+        return memo.setdefault(id(value), tuple(items) if cls is tuple else cls._make(items))
+    new = memo[id(value)] = cls.__new__(cls)
+    if isinstance(value, dict):
+        new.update((key, _copy(item, memo)) for key, item in value.items())
+    else:
+        new.extend(_copy(item, memo) for item in value)
+    return new
 
 
 _HEAP_TYPE = 1 << 9
-_CONTAINER_TYPES = (dict, list)
+_CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__
 
-_TYPES: dict[int, type] = {}
-"""The types of frozen objects by their `id()`; they are kept here, so ids stay theirs."""
-_PLAIN_TYPES: dict[int, tuple[Any, tuple[str, ...], dict[str, Callable[[], Any]]]] = {}
-"""Of each type of message: the type, its fields that hold text, its containers."""
+_SHAPES: dict[int, _Shape] = {}
+"""The pydantic classes by their `id()`; they are kept here, so the ids stay theirs."""
 
 _FREEZERS: dict[type, Freezer | None] = {
     dict: _dict,
@@ -273,7 +326,7 @@ _FREEZERS: dict[type, Freezer | None] = {
     set: _set,
     deque: _deque,
     OrderedDict: _dict_subclass,
-    defaultdict: _dict_subclass,
+    defaultdict: _default_dict,
     **dict.fromkeys((str, int, float, bool, bytes, complex, type(None), frozenset)),
 }
 """How each type is frozen; `None` for by reference. Types are added as they are met."""

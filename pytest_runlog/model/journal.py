@@ -48,8 +48,9 @@ class Journal:
     def events(self) -> Sequence[Event]:
         """The events so far, each read once."""
         with self._reading:
-            for self._place, record in records(self.recorded, self._place):
+            for place, record in records(self.recorded, self._place):
                 self._read.append(read_event(record))
+                self._place = place
         return self._read
 
     def clear(self) -> None:

@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, START, TOKEN
-from pytest_runlog.model.frozen import freeze
+from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, SIZES, START, TOKEN
+from pytest_runlog.model.frozen import freeze, spread
 from pytest_runlog.model.journal import Clock, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from pytest_runlog.model.events import Lane, RecordedEvent
+    from pytest_runlog.model.events import Lane, Recorded
 
 _now = Clock.now
+START_SIZE, END_SIZE, ERROR_SIZE, TOKEN_SIZE, CHUNK_SIZE, CUSTOM_SIZE, NOTE_SIZE = SIZES
 _numbers = count(1)
 _previous: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=0)
 
@@ -53,7 +54,7 @@ class EventHandler(BaseCallbackHandler):
         self.epoch = next(_numbers) if epoch is None else epoch
         """Starts numbered below it belong to earlier recordings."""
 
-    emit: Callable[[RecordedEvent], None]
+    emit: Callable[[Recorded], None]
     """Takes each event, on whatever thread the chain runs on."""
 
     @abstractmethod
@@ -282,27 +283,32 @@ class EventHandler(BaseCallbackHandler):
         """Record a streamed token and the chunk that carried it."""
         at = _now()
         try:
-            message = getattr(chunk, "message", None)
+            message = spread(getattr(chunk, "message", None))
             info = getattr(chunk, "generation_info", None)
             self.emit(
                 (
+                    TOKEN_SIZE + len(message),
                     TOKEN,
                     run_id.int,
                     at,
                     parent_run_id.int if parent_run_id is not None else None,
                     token if type(token) is str else freeze(token),
-                    message if message is None else freeze(message),
                     freeze(info) if info else None,
                 )
+                + message
             )
         except Exception as failure:
             self.on_failure(failure)
 
-    def on_chunk(self, chunk: Any, *, run_id: UUID) -> None:
+    def on_chunk(self, chunk: Any, run_id: UUID) -> None:
         """Record a streamed chunk of a run that is not a model (`recording.tap`)."""
         at = _now()
         try:
-            self.emit((CHUNK, run_id.int, at, freeze(chunk)))
+            if type(chunk) is str:
+                self.emit((CHUNK_SIZE + 1, CHUNK, run_id.int, at, chunk))
+            else:
+                value = spread(chunk)
+                self.emit((CHUNK_SIZE + len(value), CHUNK, run_id.int, at, *value))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -310,7 +316,8 @@ class EventHandler(BaseCallbackHandler):
         """Record an event that the chain dispatched itself."""
         at = _now()
         try:
-            self.emit((CUSTOM, run_id.int, at, name, freeze(data)))
+            value = spread(data)
+            self.emit((CUSTOM_SIZE + len(value), CUSTOM, run_id.int, at, name, *value))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -363,15 +370,16 @@ class EventHandler(BaseCallbackHandler):
             is_home = lane[0] == self.home[0]
             if is_home or lane[1] or previous is not None:
                 _previous.set(number)
+            value = spread(inputs)
             self.emit(
                 (
+                    START_SIZE + len(value),
                     START,
                     run_id.int,
                     at,
                     None if parent_id is None else parent_id.int,
                     type_,
                     name or _name_of(serialized, type_),
-                    freeze(inputs),
                     tuple(tags) if tags else (),
                     freeze(metadata) if metadata else None,
                     details or None,
@@ -381,6 +389,7 @@ class EventHandler(BaseCallbackHandler):
                     lane,
                     "" if is_home else current_thread().name,
                 )
+                + value
             )
         except Exception as failure:
             self.on_failure(failure)
@@ -395,16 +404,18 @@ class EventHandler(BaseCallbackHandler):
     ) -> None:
         at = _now()
         try:
+            value = spread(output)
             self.emit(
                 (
+                    END_SIZE + len(value),
                     END,
                     run_id.int,
                     at,
                     None if parent_id is None else parent_id.int,
                     type_,
-                    freeze(output),
                     freeze(details) if details else None,
                 )
+                + value
             )
         except Exception as failure:
             self.on_failure(failure)
@@ -421,13 +432,14 @@ class EventHandler(BaseCallbackHandler):
         try:
             self.emit(
                 (
+                    ERROR_SIZE + 1,
                     ERROR,
                     run_id.int,
                     at,
                     None if parent_id is None else parent_id.int,
                     type_,
-                    error,
                     freeze(details) if details else None,
+                    error,
                 )
             )
         except Exception as failure:
@@ -436,7 +448,8 @@ class EventHandler(BaseCallbackHandler):
     def _note(self, kind: str, value: Any, run_id: UUID) -> None:
         at = _now()
         try:
-            self.emit((NOTE, run_id.int, at, kind, freeze(value)))
+            items = spread(value)
+            self.emit((NOTE_SIZE + len(items), NOTE, run_id.int, at, kind, *items))
         except Exception as failure:
             self.on_failure(failure)
 
@@ -460,7 +473,7 @@ class RunLogCallbackHandler(EventHandler):
     def __init__(self, journal: Journal | None = None, *, epoch: int | None = None) -> None:
         super().__init__(epoch)
         self.journal = Journal(lane=self.home) if journal is None else journal
-        self.emit = self.journal.recorded.append
+        self.emit = self.journal.recorded.extend
 
     def clear(self) -> None:
         """Forget what was recorded; what still runs is forgotten with all that it does yet."""

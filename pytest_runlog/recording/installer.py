@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
-from pytest_runlog.model.events import START, WITH_PARENT
+from pytest_runlog.model.events import START, WITH_PARENT, records
 from pytest_runlog.recording.handler import RunLogCallbackHandler
 from pytest_runlog.recording.tap import tapped
 from pytest_runlog.recording.versions import require_supported_langchain
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from pytest_runlog.model.events import RecordedEvent
+    from pytest_runlog.model.events import Recorded
     from pytest_runlog.model.journal import Journal
 
 
@@ -47,7 +47,7 @@ class Recorder(RunLogCallbackHandler):
 
     def keep(self) -> None:
         """Record everything into the own journal: the capture is the only open one."""
-        self.emit = self.journal.recorded.append
+        self.emit = self.journal.recorded.extend
 
     def share(self) -> None:
         """Record each run for the captures that its root belongs to."""
@@ -63,32 +63,30 @@ class Recorder(RunLogCallbackHandler):
             run_id: readers for run_id, readers in self._readers.items() if run_id in running
         }
 
-    def _route(self, event: RecordedEvent) -> None:
-        kind, run_id = event[:2]
+    def _route(self, event: Recorded) -> None:
+        _, kind, run_id = event[:3]
         readers = self._readers.get(run_id)
         if readers is None or kind == START:
             readers = self._readers[run_id] = self._readers_of(event)
         for journal in readers:
-            journal.recorded.append(event)
+            journal.recorded.extend(event)
 
-    def _readers_of(self, event: RecordedEvent) -> Sequence[Journal]:
+    def _readers_of(self, event: Recorded) -> Sequence[Journal]:
         """A run's first event: whoever reads its parent, or, of a root, what is open."""
         self._look_back()
-        kind, run_id = event[:2]
+        _, kind, run_id = event[:3]
         if kind != START and run_id in self._readers:
             return self._readers[run_id]
-        parent_id: int | None = event[3] if kind in WITH_PARENT else None
+        parent_id: int | None = event[4] if kind in WITH_PARENT else None
         readers = None if parent_id is None else self._readers.get(parent_id)
         return _hook.journals if readers is None else readers
 
     def _look_back(self) -> None:
         """Note the runs that started while this was the only open capture."""
-        seen = self._seen
-        events = self.journal.recorded[seen:]
-        for event in events:
-            if event[0] == START:
-                self._readers.setdefault(event[1], (self.journal,))
-        self._seen = max(self._seen, seen + len(events))  # other threads look back too
+        for place, record in records(self.journal.recorded, self._seen):
+            if record[0] == START:
+                self._readers.setdefault(record[1], (self.journal,))
+            self._seen = max(self._seen, place)  # other threads look back too
 
 
 class _Hook:

@@ -107,8 +107,9 @@ class _Transformer:
 
 def _tap(chunks: Iterator[Any], handler: RunLogCallbackHandler, run_id: UUID) -> Iterator[Any]:
     """Record what passes through."""
+    record = handler.on_chunk
     for chunk in chunks:
-        handler.on_chunk(chunk, run_id=run_id)
+        record(chunk, run_id)
         yield chunk
 
 
@@ -131,5 +132,5 @@ class _AsyncTap:
 
     async def __anext__(self) -> Any:
         chunk = await self.chunks.__anext__()
-        self.handler.on_chunk(chunk, run_id=self.run_id)
+        self.handler.on_chunk(chunk, self.run_id)
         return chunk
