@@ -460,10 +460,18 @@ def test_an_interrupt_of_a_graph_is_no_error(
 
 
 @every_way
-def test_an_answer_that_only_calls_tools_is_logged_as_these_calls(
+def test_an_answer_that_only_calls_a_tool_is_logged_as_this_call(
     drive: Drive, handler: InfinoCallbackHandler, client: ListClient
 ) -> None:
-    drive(agent(), {"messages": [("human", "hi")]}, handler)
+    drive(chat(calling("search", query="RFC 6902")), "hi", handler)
+
+    assert values(client.calls, "prompt_response") == ['search({"query": "RFC 6902"})']
+
+
+def test_the_calls_and_the_answer_of_an_agent_are_logged(
+    handler: InfinoCallbackHandler, client: ListClient
+) -> None:
+    invoke(agent(), {"messages": [("human", "hi")]}, handler)
 
     assert values(client.calls, "prompt_response") == [
         'search({"query": "RFC 6902"})',
