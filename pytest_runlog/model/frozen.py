@@ -53,20 +53,20 @@ _MARKS = frozenset({_DICT, _LIST, _OTHER, _OBJECT, _BARE_OBJECT, _ODD_OBJECT, _C
 
 def freeze(value: Any) -> Any:
     """What `thaw` makes a copy of `value` from, whatever happens to `value` until then."""
-    freezer = _FREEZERS.get(type(value), _unknown)
-    if freezer is None:
-        return value
-    try:
-        return freezer(value, {})
-    except RecursionError:
-        return (_COPY, _copy(value, {}))
+    return gather(spread(value))
 
 
 def spread(value: Any) -> tuple[Any, ...]:
     """The value frozen, as items of something flat; `gather` takes them together."""
-    if type(value) is str:
+    freezer = _FREEZERS.get(type(value), _unknown)
+    if freezer is None:
         return (value,)
-    frozen = freeze(value)
+    if freezer is _text:
+        return (_as_str(value),)
+    try:
+        frozen = freezer(value, {})
+    except RecursionError:
+        frozen = (_COPY, _copy(value, {}))
     is_marked = type(frozen) is tuple and frozen and type(frozen[0]) is object
     return frozen if is_marked else (frozen,)
 
@@ -143,7 +143,7 @@ def _dict_subclass(value: dict[Any, Any], memo: Memo) -> Any:
 
 def _text(value: str, _memo: Memo) -> str:
     """LangChain's `TextAccessor`: text that can also be called."""
-    return str.__str__(value)
+    return _as_str(value)
 
 
 def _object(value: Any, memo: Memo) -> Any:
@@ -315,6 +315,7 @@ def _copy(value: Any, memo: Memo) -> Any:
 _HEAP_TYPE = 1 << 9
 _CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__
+_as_str = str.__str__
 
 _SHAPES: dict[int, _Shape] = {}
 """The pydantic classes by their `id()`; they are kept here, so the ids stay theirs."""

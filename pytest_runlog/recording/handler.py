@@ -304,11 +304,8 @@ class EventHandler(BaseCallbackHandler):
         """Record a streamed chunk of a run that is not a model (`recording.tap`)."""
         at = _now()
         try:
-            if type(chunk) is str:
-                self.emit((CHUNK_SIZE + 1, CHUNK, run_id.int, at, chunk))
-            else:
-                value = spread(chunk)
-                self.emit((CHUNK_SIZE + len(value), CHUNK, run_id.int, at, *value))
+            value = spread(chunk)
+            self.emit((CHUNK_SIZE + len(value), CHUNK, run_id.int, at) + value)
         except Exception as failure:
             self.on_failure(failure)
 
