@@ -87,6 +87,7 @@ class RunLogCapture:
     @property
     def root(self) -> Run:
         """The only run without a parent; `AssertionError` unless there is exactly one."""
+        __tracebackhide__ = True
         roots = self.roots
         if len(roots) != 1:
             raise AssertionError(explain.not_one_root(roots, self.tree("shape")))
@@ -187,6 +188,7 @@ class RunLogCapture:
         where: Callable[[Run], bool] | None = None,
     ) -> Run:
         """The one run that matches; `AssertionError` with the tree unless exactly one does."""
+        __tracebackhide__ = True
         criteria: dict[str, Any] = {
             "name": name,
             "type": type,
