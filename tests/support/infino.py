@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import BaseCallbackHandler
 
+LANGCHAINS_CLASS: type[Any] = infino_callback.InfinoCallbackHandler
+
 
 class ListClient:
     """A client of the generation that LangChain's class is written for, in memory."""
@@ -87,7 +89,7 @@ class AsyncGate:
 def langchains_handler(client: Any, *args: Any, **kwargs: Any) -> BaseCallbackHandler:
     """LangChain's class with this client; it has no parameter for it."""
     with patch.object(infino_callback, "import_infino", lambda: client):
-        handler: BaseCallbackHandler = infino_callback.InfinoCallbackHandler(*args, **kwargs)
+        handler: BaseCallbackHandler = LANGCHAINS_CLASS(*args, **kwargs)
     return handler
 
 
