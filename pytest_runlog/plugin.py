@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import traceback
-import warnings
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from pytest_runlog.model.masking import MaskHook
 
 _SCOPE_MISMATCH = re.compile(r"ScopeMismatch.*\bfixture runlog\b")
+_NEEDED_TO_RECORD = (
+    "langchain_core.runnables",
+    "langchain_core.tracers.context",
+    "pytest_runlog.capture",
+    "pytest_runlog.recording.installer",
+)
 _settings = pytest.StashKey[Settings]()
 _capture = pytest.StashKey["RunLogCapture"]()
 
@@ -97,6 +104,14 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Import what recording needs, before a test can freeze the clock or be timed."""
+    if not session.config.option.collectonly and any(map(_will_record, session.items)):
+        with suppress(ImportError):  # the tests that record will say it
+            for module in _NEEDED_TO_RECORD:
+                import_module(module)
+
+
 @pytest.fixture
 def runlog(request: pytest.FixtureRequest) -> Iterator[RunLogCapture]:
     """Record the LangChain runs of this test: its runs, errors, tokens and Infino payloads.
@@ -124,7 +139,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if capture is not None:
             capture.close()
     if capture is not None and capture.failures:
-        _report_failures(capture.failures, item.config.stash[_settings])
+        _report_failures(item, capture.failures)
     return result
 
 
@@ -139,12 +154,16 @@ def pytest_runtest_makereport(
             report.sections.append(("runlog", explain.wider_scope()))
     elif report.when == "teardown":
         del item.stash[_capture]
-    else:
-        _attach(report, capture, item.config.stash[_settings])
+    elif report.when == "call" or not report.passed:
+        _attach(item, report, capture)
         told = call.excinfo is not None and isinstance(call.excinfo.value, RecordingError)
         if report.failed and capture.failures and not told:
-            report.sections.append(("runlog", _failures_text(capture.failures)))
+            report.sections.append(("runlog: not recorded", _failures_text(capture.failures)))
     return report
+
+
+def _will_record(item: pytest.Item) -> bool:
+    return "runlog" in getattr(item, "fixturenames", ()) or _is_recorded(item)
 
 
 def _is_recorded(item: pytest.Item) -> bool:
@@ -174,7 +193,8 @@ def _open(item: pytest.Item) -> RunLogCapture:
     try:
         return open_capture(options)
     except UnsupportedLangChain as error:
-        pytest.fail(str(error), pytrace=False)
+        unsupported = str(error)
+    pytest.fail(unsupported, pytrace=False)
 
 
 def _mask_hook(item: pytest.Item) -> MaskHook | None:
@@ -189,7 +209,7 @@ def _mask_hook(item: pytest.Item) -> MaskHook | None:
     return mask
 
 
-def _attach(report: pytest.TestReport, capture: RunLogCapture, settings: Settings) -> None:
+def _attach(item: pytest.Item, report: pytest.TestReport, capture: RunLogCapture) -> None:
     """Attach the test's numbers and, if it failed, its run tree."""
     from pytest_runlog.session.collection import attach_record
     from pytest_runlog.session.records import record_test
@@ -202,16 +222,16 @@ def _attach(report: pytest.TestReport, capture: RunLogCapture, settings: Setting
         trouble = f"{explain.unreadable()}\n{traceback.format_exc()}"
         if not report.passed:
             report.sections.append(("runlog", trouble))
-        elif settings.recording_errors == "fail":
+        elif item.config.stash[_settings].recording_errors == "fail":
             report.outcome, report.longrepr = "failed", trouble
         else:
-            warnings.warn(RecordingWarning(trouble), stacklevel=2)
+            item.warn(RecordingWarning(trouble))
 
 
-def _report_failures(failures: Sequence[Exception], settings: Settings) -> None:
-    if settings.recording_errors == "fail":
+def _report_failures(item: pytest.Item, failures: Sequence[Exception]) -> None:
+    if item.config.stash[_settings].recording_errors == "fail":
         raise RecordingError(explain.recording_failed(failures)) from failures[0]
-    warnings.warn(RecordingWarning(_failures_text(failures)), stacklevel=2)
+    item.warn(RecordingWarning(_failures_text(failures)))
 
 
 def _failures_text(failures: Sequence[Exception]) -> str:

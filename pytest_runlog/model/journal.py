@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_runlog.model.events import End, Error, Start, read_event, records
@@ -20,10 +21,10 @@ class Clock:
     """The monotonic clock, out of reach of libraries that freeze time in tests.
 
     They replace the functions of `time` in every module that holds one, so this one is
-    held by a class.
+    wrapped: a module that holds the wrapper keeps it.
     """
 
-    now: Final[Callable[[], int]] = time.perf_counter_ns
+    now: Final[Callable[[], int]] = partial(time.perf_counter_ns)
     epoch: Final[int] = time.time_ns() - time.perf_counter_ns()
     """The wall clock when `now()` was 0: dates runs of which nobody saw the root start."""
 

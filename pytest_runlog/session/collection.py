@@ -42,6 +42,6 @@ class SessionRecords:
             if line := summary_line(records):
                 terminalreporter.write_line(f"runlog: {line}")
         elif lines := list(summary_lines(records)):
-            terminalreporter.section("runlog")
+            terminalreporter.write_sep("=", "runlog")
             for line in lines:
                 terminalreporter.write_line(line)

@@ -24,7 +24,7 @@ async def aask(question="why?"):
 def questions(log):
     return [root.inputs["question"] for root in log.roots]
 """
-_HEADING = re.compile(r"([-=_!])\1{2,} .* \1{3,}")
+_HEADING = re.compile(r"([-=_!])\1{2,} (.*) \1{3,}")
 _DURATION = re.compile(r"\b\d+(\.\d+)? (us|ms|s)\b")
 
 
@@ -40,10 +40,15 @@ class Project:
         *args: str,
         ini: str | None = "",
         conftest: str = "",
+        header: bool = True,
         subprocess: bool = False,
     ) -> pytest.RunResult:
-        """Run pytest on the source, with these arguments, lines of an ini file and conftest."""
-        self.pytester.makepyfile(test_it=f"{_HEADER}\n{dedent(source)}")
+        """Run pytest on the source, with these arguments, lines of an ini file and conftest.
+
+        Without the `header` there is no `ask()`, and nothing that imports LangChain.
+        """
+        text = dedent(source)
+        self.pytester.makepyfile(test_it=f"{_HEADER}\n{text}" if header else text)
         if ini is not None:
             self.pytester.makeini(f"[pytest]\n{dedent(ini)}")
         if conftest:
@@ -55,15 +60,18 @@ class Project:
         return self.pytester.runpytest_inprocess(*args)
 
 
-def section(result: pytest.RunResult, title: str) -> str:
+def section(result: pytest.RunResult, title: str, rule: str = "-") -> str:
     """The text under a heading such as `--- title ---`, durations replaced by `…`."""
-    lines = iter(result.outlines)
+    headings = [_HEADING.fullmatch(line) for line in result.outlines]
     found = [
-        line for line in lines if _HEADING.fullmatch(line) and line[3:-3].strip("-=_ ") == title
+        index
+        for index, heading in enumerate(headings)
+        if heading is not None and heading.groups() == (rule, title)
     ]
     assert len(found) == 1, f"{len(found)} sections are called {title!r}:\n{result.stdout}"
-    lines = iter(result.outlines[result.outlines.index(found[0]) + 1 :])
-    text = "\n".join(takewhile(lambda line: not _HEADING.fullmatch(line), lines))
+    (start,) = found
+    pairs = zip(result.outlines[start + 1 :], headings[start + 1 :])
+    text = "\n".join(line for line, _ in takewhile(lambda pair: pair[1] is None, pairs))
     return _DURATION.sub("…", text)
 
 
