@@ -38,7 +38,7 @@ def usage_of(response: Any) -> TokenUsage:
     found = [
         usage
         for generation in _generations(response)
-        if (usage := getattr(getattr(generation, "message", None), "usage_metadata", None))
+        if isinstance(usage := _reported(generation), dict) and usage
     ]
     if found:
         # `n` completions of one call repeat or extend the usage of the call: take the largest.
@@ -59,6 +59,10 @@ def _usage(reported: dict[str, Any], input_key: str, output_key: str) -> TokenUs
     if total is None and given is not None and made is not None:
         total = given + made
     return TokenUsage(given, made, total)
+
+
+def _reported(generation: Any) -> Any:
+    return getattr(getattr(generation, "message", None), "usage_metadata", None)
 
 
 def _generations(response: Any) -> list[Any]:
