@@ -3,6 +3,9 @@
 Plain data is what JSON can hold. What JSON cannot hold becomes a dict with the key
 `"@type"`: LangChain's messages and documents with their fields, other objects with their
 `repr`. Data that is converted again stays as it is.
+
+Values may lie about what they are (a `Mock(spec=dict)` is an instance of `dict`), and their
+code may raise. So types are looked up, not asked for, and what raises is shown as unreadable.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+from collections import deque
 from datetime import date, time
 from enum import Enum
 from pathlib import PurePath
@@ -25,13 +29,18 @@ from pytest_runlog.model.masking import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import TypeAlias
 
 Data: TypeAlias = Any
 """`None`, `bool`, `int`, `float`, `str`, a list of data, or a dict from `str` to data."""
 
 _DEEPEST = 50
+_LONGEST_INT = 4_000
+"""In bits. `json` cannot write much longer ones, and nobody could read them."""
+_SHORT_INT = 16
+"""In bits. A secret that is a shorter number is not looked for elsewhere."""
+_SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
 _NOT_SHOWN = frozenset({"response_metadata", "usage_metadata", "lc_versions"})
 _VOLATILE_METADATA = frozenset(
     {
@@ -50,39 +59,50 @@ def to_data(value: Any, mask: Mask, path: str = "") -> Data:
     return _Conversion(mask).convert(value, path, secret=False, depth=0)
 
 
-def metadata_to_data(metadata: dict[str, Any], mask: Mask, path: str = "metadata") -> Data:
+def metadata_to_data(metadata: dict[Any, Any], mask: Mask, path: str = "metadata") -> Data:
     """The metadata of a run, without what LangChain and LangGraph add anew each time."""
     kept = {
         key: value
         for key, value in metadata.items()
-        if key not in _VOLATILE_METADATA and not str(key).startswith("__")
+        if not (isinstance(key, str) and (key in _VOLATILE_METADATA or key.startswith("__")))
     }
     return to_data(kept, mask, path)
+
+
+def tags_to_data(tags: Iterable[str], mask: Mask) -> Data:
+    """The tags of a run. LangChain merges them through sets, so they are sorted."""
+    data = to_data(list(tags), mask, "tags")
+    return sorted(data, key=repr) if isinstance(data, list) else data
+
+
+def error_to_data(error: BaseException | None, mask: Mask, path: str = "error") -> Data:
+    """What an exception is shown as, or one that was saved."""
+    return error.data if isinstance(error, SavedError) else to_data(error, mask, path)
+
+
+class SavedError(Exception):
+    """An exception as it was saved: a type of the same name with the same text."""
+
+    data: Data = None
+    exceptions: tuple[SavedError, ...] = ()
+    """The errors of other runs that it was raised from, or because of."""
 
 
 def secrets_in(values: Iterable[Any]) -> frozenset[str]:
     """Every text that lies under a key named like a secret, or in a `SecretStr`."""
     found: set[str] = set()
-    seen: set[int] = set()
+    seen: set[tuple[int, bool]] = set()
     todo: list[tuple[Any, bool, int]] = [(value, False, 0) for value in values]
     while todo:
         value, secret, depth = todo.pop()
-        if isinstance(value, str):
-            if secret and value.strip() and value != SECRET:
-                found.update(parts_of_secret(value))
-        elif isinstance(value, bytes):
-            if secret and value:
-                found.add(value.decode("utf-8", "replace"))
-        elif (revealed := _revealed(value)) is not None:
+        if not secret and type(value) in _SCALARS:
+            continue
+        revealed, members = _look_into(value, secret=secret)
+        if revealed is not None:
             found.update(parts_of_secret(revealed))
-        elif depth < _DEEPEST and id(value) not in seen:
-            members = list(_members(value))
-            if members:
-                seen.add(id(value))
-            todo += [
-                (member, secret or (isinstance(key, str) and is_secret_key(key)), depth + 1)
-                for key, member in members
-            ]
+        elif members and depth < _DEEPEST and (id(value), secret) not in seen:
+            seen.add((id(value), secret))
+            todo += [(member, secret or is_secret_key(key), depth + 1) for key, member in members]
     return frozenset(found)
 
 
@@ -98,13 +118,13 @@ class _Conversion:
         if value is None or value is True or value is False:
             return value
         cls = type(value)
+        if secret and not _is_blank(value):
+            return SECRET
         if cls is str:
-            return SECRET if secret and value.strip() else self.mask.text(value)
+            return self.mask.text(value)
         if cls is int:
-            return SECRET if secret else value
+            return self.number(value)
         if cls is float:
-            if secret:
-                return SECRET
             return value if math.isfinite(value) else {"@type": "float", "repr": repr(value)}
         if id(value) in self.inside:
             return {"@type": "cycle"}
@@ -112,63 +132,75 @@ class _Conversion:
             return {"@type": "too deep"}
         self.inside.add(id(value))
         try:
-            return self.container(value, path, secret, depth + 1)
+            return self.container(value, cls, path, depth + 1)
         except Exception as failure:  # the value's own code raised
             return {"@type": _type_name(value), "repr": f"<unreadable: {type(failure).__name__}>"}
         finally:
             self.inside.discard(id(value))
 
-    def container(self, value: Any, path: str, secret: bool, depth: int) -> Data:
-        if isinstance(value, dict):
-            return self.mapping(value, path, secret, depth)
-        if isinstance(value, (list, tuple)):
+    def number(self, value: int) -> Data:
+        if value.bit_length() <= _SHORT_INT:
+            return value
+        if value.bit_length() <= _LONGEST_INT:
+            return SECRET if str(value) in self.mask.secrets else value
+        digest = hashlib.sha256(hex(value).encode()).hexdigest()[:12]
+        return {"@type": "int", "bits": value.bit_length(), "sha256": digest}
+
+    def container(self, value: Any, cls: type, path: str, depth: int) -> Data:
+        if issubclass(cls, dict):
+            return self.mapping(value, path, depth)
+        if issubclass(cls, (list, tuple, deque)):
             return [
-                self.convert(item, f"{path}[{index}]", secret=secret, depth=depth)
+                self.convert(item, f"{path}[{index}]", secret=False, depth=depth)
                 for index, item in enumerate(value)
             ]
-        if isinstance(value, (set, frozenset)):
-            items = [self.convert(item, f"{path}[]", secret=secret, depth=depth) for item in value]
+        if issubclass(cls, (set, frozenset)):
+            items = [self.convert(item, f"{path}[]", secret=False, depth=depth) for item in value]
             return sorted(items, key=repr)
-        if _revealed(value) is not None:
+        if _is_secret(cls):
             return SECRET
-        if isinstance(value, (bytes, bytearray, memoryview)):
-            return SECRET if secret else _binary(bytes(value))
-        if isinstance(value, Enum):
+        if issubclass(cls, (bytes, bytearray, memoryview)):
+            return _binary(bytes(value))
+        if issubclass(cls, Enum):
             return self.mask.text(f"{_type_name(value)}.{value.name}")
-        if isinstance(value, str):
-            return SECRET if secret else self.mask.text(str.__str__(value))
-        if isinstance(value, UUID):
+        if issubclass(cls, str):
+            return self.mask.text(str.__str__(value))
+        if issubclass(cls, UUID):
             return self.mask.text(str(value))
-        if isinstance(value, (date, time)):
+        if issubclass(cls, (date, time)):
             return value.isoformat()
-        if isinstance(value, PurePath):
+        if issubclass(cls, PurePath):
             return self.mask.text(str(value))
-        if isinstance(value, BaseException):
+        if issubclass(cls, BaseException):
             return {
                 "@type": _type_name(value),
                 "message": self.mask.text(message_of(value)),
             }
-        return self.thing(value, path, secret, depth)
+        return self.thing(value, path, depth)
 
-    def mapping(self, value: dict[Any, Any], path: str, secret: bool, depth: int) -> Data:
+    def mapping(self, value: dict[Any, Any], path: str, depth: int) -> Data:
         data: dict[str, Data] = {}
         for key, item in list(dict.items(value)):
-            name = self.mask.text(key) if isinstance(key, str) else self.key(key)
+            name = self.key(key)
+            hidden = is_secret_key(name.replace(SECRET, ""))
             while name in data:
                 name += "'"  # 1 and "1" are different keys
-            hidden = secret or (isinstance(key, str) and is_secret_key(key))
             data[name] = self.convert(
                 item, f"{path}.{name}" if path else name, secret=hidden, depth=depth
             )
         return data
 
     def key(self, key: Any) -> str:
-        if isinstance(key, (int, float)) or key is None:
-            return str(key)
+        if issubclass(type(key), str) and not issubclass(type(key), Enum):
+            return self.mask.text(str.__str__(key))
+        if type(key) in (int, bool, float, type(None)):
+            return str(key) if type(key) is not int else str(self.number(key))
         data = self.convert(key, "", secret=False, depth=_DEEPEST - 2)
+        if isinstance(data, dict) and "repr" in data:
+            return str(data["repr"])
         return data if isinstance(data, str) else repr(data)
 
-    def thing(self, value: Any, path: str, secret: bool, depth: int) -> Data:
+    def thing(self, value: Any, path: str, depth: int) -> Data:
         fields = _fields_of(value)
         if fields is None:
             return {"@type": _type_name(value), "repr": self.mask.text(_repr(value))}
@@ -180,7 +212,7 @@ class _Conversion:
                 and not (name == "id" and is_volatile_id(item))
                 and name not in ("type", *_NOT_SHOWN)
             }
-        data = self.mapping(fields, path, secret, depth)
+        data = self.mapping(fields, path, depth)
         return {"@type": _type_name(value), **data}
 
 
@@ -209,6 +241,13 @@ def _repr(value: Any) -> str:
         return f"<unreadable: {type(failure).__name__}>"
 
 
+def _is_blank(value: Any) -> bool:
+    """Whether there is nothing in the value that could be a secret."""
+    if type(value) is str:
+        return not value.strip()
+    return type(value) in (bytes, list, tuple, dict) and not value
+
+
 def _binary(value: bytes) -> Data:
     return {
         "@type": "bytes",
@@ -231,40 +270,61 @@ def _is_langchain_data(value: Any) -> bool:
 def _fields_of(value: Any) -> dict[str, Any] | None:
     """The fields of a pydantic model or dataclass, as they lie."""
     cls = type(value)
+    if dataclasses.is_dataclass(cls):
+        return {
+            field.name: getattr(value, field.name)
+            for field in dataclasses.fields(cls)
+            if field.repr and hasattr(value, field.name)
+        }
     if hasattr(cls, "__pydantic_fields__"):
         fields = dict(vars(value))
         extra = getattr(value, "__pydantic_extra__", None)
         return {**fields, **extra} if extra else fields
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: getattr(value, field.name)
-            for field in dataclasses.fields(value)
-            if field.repr and hasattr(value, field.name)
-        }
     return None
 
 
-def _members(value: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(value, dict):
-        yield from list(dict.items(value))
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        yield from ((None, item) for item in list(value))
-    elif isinstance(value, BaseException):
-        yield from ((None, argument) for argument in value.args)
-    else:
-        try:
-            fields = _fields_of(value)
-        except Exception:  # the value's own code raised: it shows nothing either
-            return
-        yield from (fields or {}).items()
+def _look_into(value: Any, *, secret: bool) -> tuple[str | None, list[tuple[str, Any]]]:
+    """The text of a value that is a secret, else what it contains."""
+    try:
+        revealed = _revealed(value, secret=secret)
+        return revealed, _members(value) if revealed is None else []
+    except Exception:  # the value's own code raised: it is not shown either
+        return None, []
 
 
-def _revealed(value: Any) -> str | None:
-    """The text in a pydantic `SecretStr` or `SecretBytes`."""
-    if type(value).__module__ != "pydantic.types":
+def _members(value: Any) -> list[tuple[str, Any]]:
+    """What a value contains, with the names of what has one."""
+    cls = type(value)
+    if issubclass(cls, dict):
+        items = list(dict.items(value))
+        return [
+            (str.__str__(key) if issubclass(type(key), str) else "", item) for key, item in items
+        ]
+    if issubclass(cls, (list, tuple, set, frozenset, deque)):
+        return [("", item) for item in list(value)]
+    if issubclass(cls, BaseException):
+        return [("", argument) for argument in value.args]
+    return list((_fields_of(value) or {}).items())
+
+
+def _is_secret(cls: type) -> bool:
+    """Whether this is pydantic's `SecretStr`, or one of its kind."""
+    return hasattr(cls, "get_secret_value")
+
+
+def _revealed(value: Any, *, secret: bool) -> str | None:
+    """The text of a secret that could turn up elsewhere: of any value where `secret`."""
+    cls = type(value)
+    if _is_secret(cls):
+        value, secret = value.get_secret_value(), True
+        cls = type(value)
+    if not secret or _is_blank(value):
         return None
-    reveal = getattr(value, "get_secret_value", None)
-    if reveal is None:
-        return None
-    secret = reveal()
-    return secret.decode("utf-8", "replace") if isinstance(secret, bytes) else str(secret)
+    if issubclass(cls, str):
+        text = str.__str__(value)
+        return None if text == SECRET else text
+    if issubclass(cls, bytes):
+        return bytes(value).decode("utf-8", "replace")
+    if issubclass(cls, (UUID, PurePath)) or (cls is int and value.bit_length() > _SHORT_INT):
+        return str(value)
+    return None

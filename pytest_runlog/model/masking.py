@@ -7,6 +7,7 @@ value turns up again it is masked too.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,27 +17,37 @@ from typing import Any, Final
 
 SECRET: Final = "<secret>"  # noqa: S105 (what is shown in its place)
 RUN_ID: Final = "<run id>"
+MASKED: Final = "<masked>"
+_MASKS = (SECRET, RUN_ID, MASKED)
 
 MaskHook = Callable[[str, Any], Any]
 """Takes where a value is (`"inputs.question"`) and the value, and returns what to show."""
 
 _SECRET_NAMES = (
     ("api", "key"),
+    ("api", "keys"),
     ("apikey",),
+    ("apikeys",),
     ("authorization",),
     ("password",),
+    ("passwords",),
     ("secret",),
+    ("secrets",),
     ("token",),
     ("credential",),
+    ("credentials",),
 )
 _COUNTING_WORDS = frozenset(
-    {"budget", "count", "counts", "id", "ids", "limit", "max", "min", "number", "total", "usage"}
+    {"budget", "count", "counts", "ids", "limit", "max", "min", "number", "total", "usage"}
 )
+_SWITCHES = frozenset({"0", "1", "false", "no", "none", "null", "off", "on", "true", "yes"})
+"""Values that switch something on or off: no secrets, whatever their key is called."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _RUN_ID = re.compile(rf"\b(?:lc_)?run-{{1,2}}{_UUID}(?:-\d+)?\b")
 _ANY_UUID = re.compile(_UUID)
-_ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+")
+_ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+(?=[^<>]*>|, file \")")
+_MOCK_ADDRESS = re.compile(r"(<\w*Mock\b[^<>]*\bid=)'\d+'(?=>)")
 _SHORTEST_PART = 6
 """A secret at least this long is masked inside of longer text too."""
 
@@ -45,10 +56,11 @@ _SHORTEST_PART = 6
 def is_secret_key(key: str) -> bool:
     """Whether a value under this key is a secret, by the words that the key is made of.
 
-    Keys that count something (`token_usage`, `max_token`) are not.
+    Keys that count something (`token_usage`, `max_token`) are not, and names of secrets
+    (`secret_id`) are not; an `id_token` is one.
     """
     words = [word.lower() for word in _WORDS.findall(key)]
-    if not any(
+    if words[-1:] == ["id"] or not any(
         tuple(words[at : at + len(name)]) == name
         for name in _SECRET_NAMES
         for at in range(len(words))
@@ -60,13 +72,25 @@ def is_secret_key(key: str) -> bool:
 def environment_secrets(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
     """The values of the environment variables that are named like a secret."""
     return frozenset(
-        value for name, value in environ.items() if value.strip() and is_secret_key(name)
+        part
+        for name, value in environ.items()
+        if is_secret_key(name)
+        for part in parts_of_secret(value)
     )
 
 
 def parts_of_secret(value: str) -> Iterable[str]:
-    """The value itself and the parts that could turn up alone, as in `"Bearer abc123"`."""
+    """The value itself, also as Python and JSON write it, and what could turn up alone of it.
+
+    That is `"abc123"` of `"Bearer abc123"`.
+    """
+    if value.strip().lower() in {"", *_SWITCHES}:
+        return
     yield value
+    yield value.strip()
+    yield repr(value)[1:-1]
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
     words = value.split()
     if len(words) > 1:
         yield from (word for word in words[1:] if len(word) >= _SHORTEST_PART)
@@ -94,7 +118,7 @@ class Mask:
             (secret for secret in self.secrets if len(secret) >= _SHORTEST_PART),
             key=lambda secret: (-len(secret), secret),
         )
-        pattern = re.compile("|".join(map(re.escape, long))) if long else None
+        pattern = re.compile("|".join(map(re.escape, (*_MASKS, *long)))) if long else None
         object.__setattr__(self, "_secret", pattern)
 
     def text(self, text: str) -> str:
@@ -102,16 +126,23 @@ class Mask:
         if text in self.secrets:
             return SECRET
         if self._secret is not None:
-            text = self._secret.sub(SECRET, text)
+            text = self._secret.sub(_hide, text)
         if "-" in text:
             text = _RUN_ID.sub(RUN_ID, text)
             if self.run_ids:
                 text = _ANY_UUID.sub(self._run_id, text)
         if "0x" in text:
             text = _ADDRESS.sub("at 0x…", text)
+        if "Mock" in text:
+            text = _MOCK_ADDRESS.sub(r"\1…", text)
         for pattern in self.patterns:
-            text = pattern.sub("<masked>", text)
+            text = pattern.sub(MASKED, text)
         return text
 
     def _run_id(self, found: re.Match[str]) -> str:
         return RUN_ID if found.group() in self.run_ids else found.group()
+
+
+def _hide(found: re.Match[str]) -> str:
+    """What is masked already stays as it is."""
+    return found.group() if found.group() in _MASKS else SECRET

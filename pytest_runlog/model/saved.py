@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pytest_runlog.model.data import metadata_to_data, to_data
+from pytest_runlog.model.data import (
+    SavedError,
+    error_to_data,
+    metadata_to_data,
+    tags_to_data,
+    to_data,
+)
+from pytest_runlog.model.errors import causes_of
 from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs, walk
 from pytest_runlog.model.usage import TokenUsage
 
@@ -21,10 +28,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-class SavedError(Exception):
-    """An exception as it was saved: its type's name and its text."""
-
-
 def runs_to_dict(roots: Iterable[Run], mask: Mask) -> dict[str, Data]:
     """The runs without times and ids: the same chain on the same inputs gives the same."""
     return {"runs": [_nested(root, mask, _without_times) for root in roots]}
@@ -34,10 +37,13 @@ def save_runs(roots: Iterable[Run], mask: Mask, path: Path) -> None:
     """Write the runs, times included and secrets masked, as JSON."""
     roots = list(roots)
     first = min((root.start_ns for root in roots), default=0)
+    errors = _Errors(walk(roots))
     saved = {
         "schema": SCHEMA,
+        "errors": errors.to_data(mask),
         "runs": [
-            _nested(root, mask, lambda run, mask: _with_times(run, mask, first)) for root in roots
+            _nested(root, mask, lambda run, mask: _with_times(run, mask, first, errors))
+            for root in roots
         ],
     }
     text = json.dumps(saved, indent=1, ensure_ascii=True)
@@ -51,7 +57,7 @@ def load_runs(path: Path) -> Runs:
     """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a saved run log: {error}") from None
     if not isinstance(saved, dict) or not isinstance(saved.get("schema"), int):
         raise ValueError(f"{path} is not a saved run log: it has no schema version")
@@ -61,8 +67,9 @@ def load_runs(path: Path) -> Runs:
             f"{SCHEMA}: install a newer one (pip install -U pytest-runlog)"
         )
     try:
-        return Runs(walk([_loaded(root, None) for root in saved["runs"]]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        errors = _loaded_errors(saved["errors"])
+        return Runs(walk([_loaded(root, None, errors) for root in saved["runs"]]))
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is not a complete saved run log: {error!r}") from None
 
 
@@ -81,13 +88,13 @@ def _without_times(run: Run, mask: Mask) -> dict[str, Data]:
         "name": mask.text(run.name),
         "type": run.type,
         "status": run.status,
-        "tags": sorted(to_data(run.tags, mask, "tags")),
+        "tags": tags_to_data(run.tags, mask),
         "metadata": metadata_to_data(run.metadata, mask),
         "inputs": to_data(run.inputs, mask, "inputs"),
         "output": to_data(run.output, mask, "output"),
-        "error": to_data(run.error, mask, "error"),
-        "interrupt": to_data(run.interrupt, mask, "interrupt"),
-        "model": run.model,
+        "error": error_to_data(run.error, mask),
+        "interrupt": error_to_data(run.interrupt, mask, "interrupt"),
+        "model": run.model if run.model is None else mask.text(run.model),
         "tokens": run.usage._asdict(),
         "tool_calls": to_data(run.tool_calls, mask, "tool_calls"),
         "attempt": run.attempt,
@@ -99,7 +106,32 @@ def _without_times(run: Run, mask: Mask) -> dict[str, Data]:
     }
 
 
-def _with_times(run: Run, mask: Mask, first: int) -> dict[str, Data]:
+class _Errors:
+    """The exceptions of all runs, each once: an exception is that of each run it went through."""
+
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self.all: list[BaseException] = []
+        self.numbers: dict[int, int] = {}
+        for run in runs:
+            if run.error is not None and id(run.error) not in self.numbers:
+                self.numbers[id(run.error)] = len(self.all)
+                self.all.append(run.error)
+
+    def number(self, error: BaseException | None) -> int | None:
+        return None if error is None else self.numbers[id(error)]
+
+    def to_data(self, mask: Mask) -> list[Data]:
+        return [
+            {"error": error_to_data(error, mask), "causes": sorted(self.causes(error))}
+            for error in self.all
+        ]
+
+    def causes(self, error: BaseException) -> set[int]:
+        found = {self.numbers[id(cause)] for cause in causes_of(error) if id(cause) in self.numbers}
+        return found - {self.numbers[id(error)]}
+
+
+def _with_times(run: Run, mask: Mask, first: int, errors: _Errors) -> dict[str, Data]:
     return {
         **_without_times(run, mask),
         "id": str(run.id),
@@ -110,10 +142,16 @@ def _with_times(run: Run, mask: Mask, first: int) -> dict[str, Data]:
         "end_ns": None if run.end_ns is None else run.end_ns - first,
         "chunk_times": [chunk.at for chunk in run.chunks],
         "event_times": [event.at for event in run.events],
+        "notes": [
+            {"name": note.name, "data": to_data(note.data, mask, "notes"), "at": note.at}
+            for note in run.notes
+        ],
+        "details": to_data(run.details, mask, "details"),
+        "error_number": errors.number(run.error),
     }
 
 
-def _loaded(saved: Mapping[str, Any], parent: Run | None) -> Run:
+def _loaded(saved: Mapping[str, Any], parent: Run | None, errors: list[SavedError]) -> Run:
     run = Run(
         id=UUID(saved["id"]),
         name=saved["name"],
@@ -123,8 +161,8 @@ def _loaded(saved: Mapping[str, Any], parent: Run | None) -> Run:
         inputs=saved["inputs"],
         output=saved["output"],
         status=saved["status"],
-        error=_loaded_error(saved["error"]),
-        interrupt=_loaded_error(saved["interrupt"]),
+        error=None if saved["error_number"] is None else errors[saved["error_number"]],
+        interrupt=None if saved["interrupt"] is None else _loaded_error(saved["interrupt"]),
         start=datetime.fromisoformat(saved["start"]),
         end=None if saved["end"] is None else datetime.fromisoformat(saved["end"]),
         start_ns=saved["start_ns"],
@@ -134,22 +172,30 @@ def _loaded(saved: Mapping[str, Any], parent: Run | None) -> Run:
             RunEvent(event["name"], event["data"], at)
             for event, at in zip(saved["events"], saved["event_times"])
         ],
-        notes=[],
+        notes=[RunEvent(note["name"], note["data"], note["at"]) for note in saved["notes"]],
         model=saved["model"],
         attempt=saved["attempt"],
         thread=saved["thread"],
-        details={},
+        details=saved["details"],
         response=None,
         usage=TokenUsage(**saved["tokens"]),
         parent=parent,
     )
-    children = Runs([_loaded(child, run) for child in saved["children"]])
+    children = Runs([_loaded(child, run, errors) for child in saved["children"]])
     object.__setattr__(run, "children", children)
     return run
 
 
-def _loaded_error(saved: Any) -> SavedError | None:
-    if saved is None:
-        return None
-    named: type[SavedError] = type(str(saved["@type"]), (SavedError,), {})
-    return named(saved.get("message", ""))
+def _loaded_errors(saved: list[dict[str, Any]]) -> list[SavedError]:
+    errors = [_loaded_error(entry["error"]) for entry in saved]
+    for error, entry in zip(errors, saved):
+        error.exceptions = tuple(errors[number] for number in entry["causes"])
+    return errors
+
+
+def _loaded_error(data: Data) -> SavedError:
+    error = SavedError(data)
+    if isinstance(data, dict) and set(data) == {"@type", "message"}:
+        error = type(str(data["@type"]), (SavedError,), {})(data["message"])
+    error.data = data
+    return error

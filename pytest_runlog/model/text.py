@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pytest_runlog.model.data import metadata_to_data, to_data
+from pytest_runlog.model.data import error_to_data, metadata_to_data, tags_to_data, to_data
 from pytest_runlog.model.runs import MODEL_TYPES
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _details(run: Run, mask: Mask, level: Level) -> Iterator[str]:
         return
     if level == "full":
         if run.tags:
-            yield "tags   " + value_text(to_data(run.tags, mask, "tags"))
+            yield "tags   " + value_text(tags_to_data(run.tags, mask))
         metadata = metadata_to_data(run.metadata, mask)
         if metadata:
             yield "meta   " + value_text(metadata)
@@ -90,9 +90,9 @@ def _details(run: Run, mask: Mask, level: Level) -> Iterator[str]:
     if run.status == "ok" or run.output is not None:
         yield "out    " + value_text(to_data(run.output, mask, "output"))
     if run.error is not None:
-        yield "error  " + value_text(to_data(run.error, mask, "error"))
+        yield "error  " + value_text(error_to_data(run.error, mask))
     if run.interrupt is not None:
-        yield "break  " + value_text(to_data(run.interrupt, mask, "interrupt"))
+        yield "break  " + value_text(error_to_data(run.interrupt, mask, "interrupt"))
     if level == "full":
         if run.type in MODEL_TYPES and any(count is not None for count in run.usage):
             counts = zip(run.usage._fields, run.usage)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_runlog.model.errors import arising, recovered
 from support.tape import Tape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_runlog.model.runs import Runs
 
 
@@ -137,41 +141,46 @@ def test_an_error_is_recovered_when_its_root_ends_with_another_one() -> None:
     assert recovered(handled(ValueError(), KeyError())).names == ["child"]
 
 
-def test_an_error_that_another_was_raised_from_is_not_recovered() -> None:
-    cause = ValueError()
-    try:
-        raise KeyError from cause
-    except KeyError as error:
-        raised = error
+def raising(handle: Callable[[ValueError], None]) -> tuple[ValueError, BaseException]:
+    """An exception, and the one that its handler raises."""
 
-    assert recovered(handled(cause, raised)) == []
-    assert arising(handled(cause, raised)).names == ["root", "child"]
+    def fail() -> None:
+        raise caught
+
+    def chain() -> None:
+        try:
+            fail()
+        except ValueError as error:
+            handle(error)
+
+    caught = ValueError()
+    with pytest.raises(KeyError) as raised:
+        chain()
+    return caught, raised.value
+
+
+def test_an_error_that_another_was_raised_from_is_not_recovered() -> None:
+    def wrap(error: ValueError) -> None:
+        raise KeyError from error
+
+    runs = handled(*raising(wrap))
+
+    assert recovered(runs) == []
+    assert arising(runs).names == ["root", "child"]
 
 
 def test_an_error_whose_handling_failed_is_not_recovered() -> None:
-    caught = ValueError()
-    try:
-        try:
-            raise caught
-        except ValueError:
-            raise KeyError  # noqa: B904
-    except KeyError as error:
-        raised = error
+    def stumble(error: ValueError) -> None:
+        raise KeyError
 
-    assert recovered(handled(caught, raised)) == []
+    assert recovered(handled(*raising(stumble))) == []
 
 
 def test_an_error_that_was_replaced_on_purpose_is_recovered() -> None:
-    caught = ValueError()
-    try:
-        try:
-            raise caught
-        except ValueError:
-            raise KeyError from None
-    except KeyError as error:
-        raised = error
+    def replace(error: ValueError) -> None:
+        raise KeyError from None
 
-    assert recovered(handled(caught, raised)).names == ["child"]
+    assert recovered(handled(*raising(replace))).names == ["child"]
 
 
 def test_a_member_of_a_group_that_a_root_ends_with_is_not_recovered() -> None:

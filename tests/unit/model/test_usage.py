@@ -15,7 +15,7 @@ UNKNOWN = (None, None, None)
 
 
 def chat_result(*usages: tuple[int, int, int] | None, **llm_output: Any) -> LLMResult:
-    generations = [
+    generations: list[Any] = [
         ChatGeneration(
             message=AIMessage(
                 "x",

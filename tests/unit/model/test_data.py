@@ -1,0 +1,541 @@
+"""Values become plain data: whatever they are, masked, and the same on every run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import OrderedDict, defaultdict, deque
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, Flag, IntEnum
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple, NoReturn
+from unittest.mock import MagicMock, Mock
+from uuid import UUID
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.prompt_values import ChatPromptValue
+from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
+
+from pytest_runlog.model.data import (
+    SavedError,
+    error_to_data,
+    metadata_to_data,
+    secrets_in,
+    tags_to_data,
+    to_data,
+)
+from pytest_runlog.model.masking import Mask
+
+ID = UUID(int=5)
+NO_MASK = Mask()
+
+
+def data(value: Any) -> Any:
+    converted = to_data(value, NO_MASK)
+    json.dumps(converted, allow_nan=False)
+    assert to_data(converted, NO_MASK) == converted
+    return converted
+
+
+class Color(Enum):
+    RED = 1
+
+
+class Mode(str, Enum):
+    FAST = "fast"
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Right(Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    hidden: int = dataclasses.field(default=0, repr=False)
+
+
+@dataclasses.dataclass
+class Slotted:
+    __slots__ = ("x",)
+    x: int
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str
+    key: SecretStr = Field(default=SecretStr("sk-abcdef"))
+
+
+class Plain:
+    pass
+
+
+def type_name(value: object) -> str:
+    return type(value).__name__
+
+
+# --- Kinds of values ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (True, True),
+        (7, 7),
+        (1.5, 1.5),
+        ("text", "text"),
+        ("", ""),
+        ([1, [2]], [1, [2]]),
+        ((1, 2), [1, 2]),
+        (deque([1, 2]), [1, 2]),
+        (Pair(1, "a"), [1, "a"]),
+        ({"a": {"b": 1}}, {"a": {"b": 1}}),
+        (OrderedDict(a=1), {"a": 1}),
+        (defaultdict(list, a=[1]), {"a": [1]}),
+        ({3, 1, 2}, [1, 2, 3]),
+        (frozenset({"b", "a"}), ["a", "b"]),
+        (Color.RED, "Color.RED"),
+        (Mode.FAST, "Mode.FAST"),
+        (Level.LOW, "Level.LOW"),
+        (Right.READ, "Right.READ"),
+        (ID, str(ID)),
+        (date(2024, 1, 2), "2024-01-02"),
+        (time(3, 4), "03:04:00"),
+        (datetime(2024, 1, 2, tzinfo=timezone.utc), "2024-01-02T00:00:00+00:00"),
+        (PurePosixPath("/a/b"), "/a/b"),
+        (ValueError("no"), {"@type": "ValueError", "message": "no"}),
+        (ValueError(), {"@type": "ValueError", "message": ""}),
+        (timedelta(1), {"@type": "timedelta", "repr": "datetime.timedelta(days=1)"}),
+        (Decimal("1.5"), {"@type": "Decimal", "repr": "Decimal('1.5')"}),
+        (1 + 2j, {"@type": "complex", "repr": "(1+2j)"}),
+        (range(3), {"@type": "range", "repr": "range(0, 3)"}),
+        (float("nan"), {"@type": "float", "repr": "nan"}),
+        (float("-inf"), {"@type": "float", "repr": "-inf"}),
+        (Plain, {"@type": "type", "repr": repr(Plain)}),
+    ],
+    ids=type_name,
+)
+def test_a_value_becomes_data(value: Any, expected: Any) -> None:
+    assert data(value) == expected
+
+
+def test_objects_are_shown_by_their_repr_without_addresses() -> None:
+    shown = data(Plain())
+
+    assert shown["@type"] == "Plain"
+    assert shown["repr"].endswith("Plain object at 0x…>")
+    assert data(iter([])) == {"@type": "list_iterator", "repr": "<list_iterator object at 0x…>"}
+
+
+def test_a_type_that_a_function_made_has_a_short_name() -> None:
+    class Local(Exception):
+        pass
+
+    assert data(Local("x")) == {"@type": "Local", "message": "x"}
+
+
+def test_bytes_are_shown_by_their_size_and_digest() -> None:
+    digest = {"@type": "bytes", "size": 2, "sha256": "fb8e20fc2e4c"}
+
+    assert data(b"ab") == digest
+    assert data(bytearray(b"ab")) == digest
+    assert data(memoryview(b"ab")) == digest
+
+
+def test_dataclasses_and_pydantic_models_are_shown_by_their_fields() -> None:
+    assert data(Point(1)) == {"@type": "Point", "x": 1}
+    assert data(Slotted(1)) == {"@type": "Slotted", "x": 1}
+    assert data(Settings.model_validate({"name": "a", "more": [1]})) == {
+        "@type": "Settings",
+        "name": "a",
+        "key": "<secret>",
+        "more": [1],
+    }
+
+
+def test_an_integer_too_long_to_be_written_is_shown_by_its_size_and_digest() -> None:
+    huge = data(10**5000)
+
+    assert huge == {"@type": "int", "bits": 16610, "sha256": huge["sha256"]}
+    assert huge != data(10**5000 + 1)
+    assert data(2**4000 - 1) == 2**4000 - 1
+
+
+def test_keys_become_text() -> None:
+    assert data({1: "a", None: "b", False: "c", 1.5: "d", (1, 2): "e"}) == {
+        "1": "a",
+        "None": "b",
+        "False": "c",
+        "1.5": "d",
+        "[1, 2]": "e",
+    }
+    assert data({Mode.FAST: 1, Plain: 2}) == {"Mode.FAST": 1, repr(Plain): 2}
+
+
+def test_different_keys_that_read_the_same_are_kept_apart() -> None:
+    assert data({1: "number", "1": "text"}) == {"1": "number", "1'": "text"}
+
+
+def test_numbers_of_numpy_and_arrays_are_shown_by_their_repr() -> None:
+    numpy = pytest.importorskip("numpy", reason="numpy is not needed, only shown")
+
+    assert data(numpy.float64(1.5)) == {"@type": "float64", "repr": "np.float64(1.5)"}
+    assert data(numpy.array([1, 2])) == {"@type": "ndarray", "repr": "array([1, 2])"}
+    assert data({numpy.int64(1): "a"}) == {"np.int64(1)": "a"}
+
+
+# --- LangChain's own data ----------------------------------------------------------------
+
+
+def test_a_message_is_shown_without_what_is_empty_or_made_up() -> None:
+    message = AIMessage(
+        "hi",
+        id=f"lc_run--{ID}-0",
+        response_metadata={"finish_reason": "stop"},
+        usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+    )
+
+    assert data(message) == {"@type": "AIMessage", "content": "hi"}
+
+
+def test_a_message_is_shown_with_what_the_user_gave() -> None:
+    message = ToolMessage("done", tool_call_id="1", name="search", id="mine", artifact=[0])
+
+    assert data(message) == {
+        "@type": "ToolMessage",
+        "content": "done",
+        "name": "search",
+        "id": "mine",
+        "tool_call_id": "1",
+        "artifact": [0],
+        "status": "success",
+    }
+
+
+def test_the_tool_calls_of_a_message_are_shown() -> None:
+    call = {"name": "search", "args": {"q": "x"}, "id": "1", "type": "tool_call"}
+
+    assert data(AIMessage("", tool_calls=[call])) == {
+        "@type": "AIMessage",
+        "tool_calls": [call],
+    }
+
+
+def test_prompts_and_documents_are_shown_with_what_they_hold() -> None:
+    assert data(ChatPromptValue(messages=[HumanMessage("hi")])) == {
+        "@type": "ChatPromptValue",
+        "messages": [{"@type": "HumanMessage", "content": "hi"}],
+    }
+    assert data(Document("text", id=str(ID), metadata={"source": "a"})) == {
+        "@type": "Document",
+        "metadata": {"source": "a"},
+        "page_content": "text",
+    }
+
+
+def test_metadata_is_shown_without_what_is_new_each_time() -> None:
+    metadata = {
+        "customer": "acme",
+        "thread_id": "7",
+        "langgraph_node": "plan",
+        "langgraph_checkpoint_ns": "plan:1234",
+        "checkpoint_ns": "plan:1234",
+        "lc_versions": {"langchain-core": "1.0"},
+        "__pregel_task_id": "1234",
+        7: "seven",
+    }
+
+    assert metadata_to_data(metadata, NO_MASK) == {
+        "customer": "acme",
+        "thread_id": "7",
+        "langgraph_node": "plan",
+        "7": "seven",
+    }
+
+
+def test_tags_are_sorted() -> None:
+    assert tags_to_data(["b", "a"], NO_MASK) == ["a", "b"]
+
+
+# --- Values that resist --------------------------------------------------------------------
+
+
+def fail(*_: Any) -> NoReturn:
+    raise RuntimeError("no")
+
+
+class Resists:
+    __hash__ = None  # type: ignore[assignment]
+    __eq__ = __repr__ = __str__ = __bool__ = __len__ = __iter__ = __copy__ = __reduce__ = fail
+    __deepcopy__ = __contains__ = __getattr__ = __format__ = fail
+
+
+class ResistsList(list[Any]):
+    __iter__ = fail
+
+
+class ResistsText(str):
+    __slots__ = ()
+    __eq__ = __repr__ = __str__ = __format__ = fail
+    __hash__ = str.__hash__
+
+
+class ResistsNumber(int):
+    __repr__ = __str__ = fail
+
+
+class ResistsError(Exception):
+    __str__ = __repr__ = fail
+
+
+class ResistsFields(BaseModel):
+    x: int = 1
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__dict__":
+            raise RuntimeError
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Resists(), {"@type": "Resists", "repr": "<unreadable: RuntimeError>"}),
+        (ResistsList([1]), {"@type": "ResistsList", "repr": "<unreadable: RuntimeError>"}),
+        (ResistsText("a"), "a"),
+        (ResistsNumber(1), {"@type": "ResistsNumber", "repr": "<unreadable: RuntimeError>"}),
+        (ResistsError(), {"@type": "ResistsError", "message": "<unreadable: RuntimeError>"}),
+        (ResistsFields(), {"@type": "ResistsFields", "repr": "<unreadable: RuntimeError>"}),
+        ({ResistsNumber(1): 2}, {"<unreadable: RuntimeError>": 2}),
+        (
+            [1, {"a": Resists()}],
+            [1, {"a": {"@type": "Resists", "repr": "<unreadable: RuntimeError>"}}],
+        ),
+    ],
+    ids=type_name,
+)
+def test_what_raises_is_shown_as_unreadable_and_the_rest_as_it_is(
+    value: Any, expected: Any
+) -> None:
+    assert data(value) == expected
+
+
+def test_a_message_may_hold_what_resists() -> None:
+    shown = data(ToolMessage("done", tool_call_id="1", artifact=Resists()))
+
+    assert shown["artifact"] == {"@type": "Resists", "repr": "<unreadable: RuntimeError>"}
+    assert shown["content"] == "done"
+
+
+def test_mocks_are_shown_as_what_they_are_and_not_as_what_they_pretend_to_be() -> None:
+    assert data(Mock(spec=dict)) == {"@type": "Mock", "repr": "<Mock spec='dict' id=…>"}
+    assert data(MagicMock(spec=str)) == {
+        "@type": "MagicMock",
+        "repr": "<MagicMock spec='str' id=…>",
+    }
+    assert data(Mock(spec=Document, name="doc")) == {
+        "@type": "Mock",
+        "repr": "<Mock name='doc' spec='Document' id=…>",
+    }
+
+
+def test_values_that_contain_themselves_are_cut_where_they_begin_again() -> None:
+    items: list[Any] = [1]
+    items.append(items)
+    mapping: dict[str, Any] = {}
+    mapping["self"] = (mapping, 2)
+
+    assert data(items) == [1, {"@type": "cycle"}]
+    assert data(mapping) == {"self": [{"@type": "cycle"}, 2]}
+
+
+def test_a_value_that_is_there_twice_is_shown_twice() -> None:
+    shared = [1]
+
+    assert data([shared, shared]) == [[1], [1]]
+
+
+def test_values_that_are_nested_too_deep_are_cut() -> None:
+    deep: Any = "bottom"
+    for _ in range(10_000):
+        deep = [deep]
+
+    shown = data(deep)
+    for _ in range(50):
+        assert isinstance(shown, list)
+        (shown,) = shown
+    assert shown == {"@type": "too deep"}
+
+
+@pytest.mark.parametrize("text", ["\x00\x1b[31mred\x07", "\ud800", "a\u2028b\u202e", "\U0001f600"])
+def test_text_is_kept_whatever_characters_it_has(text: str) -> None:
+    assert data({text: text}) == {text: text}
+
+
+# --- Secrets -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-1",
+        b"sk-1",
+        1234,
+        12.5,
+        ID,
+        Decimal(5),
+        ["a", "b"],
+        {"user": "bob"},
+        Point(1),
+        PurePosixPath("/key"),
+        Plain(),
+        SecretStr("x"),
+        ("a",),
+    ],
+    ids=type_name,
+)
+def test_any_value_under_the_key_of_a_secret_is_one(secret: Any) -> None:
+    assert data({"api_key": secret, "other": 1}) == {"api_key": "<secret>", "other": 1}
+
+
+@pytest.mark.parametrize("blank", [None, True, False, "", " ", [], {}])
+def test_under_the_key_of_a_secret_nothing_and_switches_are_shown(blank: Any) -> None:
+    assert data({"token": blank}) == {"token": blank}
+
+
+@pytest.mark.parametrize("secret", [SecretStr("abc"), SecretBytes(b"abc"), [SecretStr("abc")]])
+def test_a_secret_of_pydantic_is_one_under_any_key(secret: Any) -> None:
+    assert "abc" not in json.dumps(data({"x": secret}))
+    assert secrets_in([secret]) == {"abc"}
+
+
+def test_a_secret_of_a_type_of_the_users_is_one() -> None:
+    class Key(SecretStr):
+        pass
+
+    assert data([Key("abc")]) == ["<secret>"]
+
+
+def test_secrets_are_found_wherever_they_lie() -> None:
+    found = secrets_in(
+        [
+            {"headers": {"Authorization": "Bearer abcdefgh"}},
+            [Settings(name="n")],
+            HumanMessage("hi", additional_kwargs={"password": "pass-word"}),
+            ValueError({"token": ("tok-1", [b"tok-2"])}),
+            {"credentials": {"user": "bob", "ids": [12345678, ID]}},
+            {"total_tokens": 1234567, "name": "nobody"},
+        ]
+    )
+
+    assert found == {
+        "Bearer abcdefgh",
+        "abcdefgh",
+        "sk-abcdef",
+        "pass-word",
+        "tok-1",
+        "tok-2",
+        "bob",
+        "12345678",
+        str(ID),
+    }
+
+
+def test_a_value_that_is_there_twice_is_a_secret_where_its_key_says_so() -> None:
+    shared = ["sk-12345678"]
+
+    assert secrets_in([{"names": shared, "api_keys": shared}]) == {"sk-12345678"}
+    assert secrets_in([{"api_keys": shared, "names": shared}]) == {"sk-12345678"}
+
+
+def test_secrets_are_looked_for_in_what_resists_and_in_circles() -> None:
+    circle: dict[str, Any] = {"password": "pass-word"}
+    circle["self"] = circle
+
+    assert secrets_in([Resists(), ResistsList([1]), ResistsFields(), circle]) == {"pass-word"}
+    assert secrets_in([{ResistsText("password"): "pass-word"}]) == {"pass-word"}
+
+
+def test_a_secret_number_is_masked_elsewhere_but_small_numbers_are_not() -> None:
+    value = {"token": 12345678, "again": 12345678, "text": "12345678", "count": 5}
+    mask = Mask(secrets=secrets_in([value, {"token": 5}]))
+
+    assert to_data(value, mask) == {
+        "token": "<secret>",
+        "again": "<secret>",
+        "text": "<secret>",
+        "count": 5,
+    }
+
+
+def test_secrets_are_masked_in_keys_reprs_and_errors() -> None:
+    class Client:
+        def __repr__(self) -> str:
+            return "Client(key='sk-12345678')"
+
+    mask = Mask(secrets=frozenset({"sk-12345678"}))
+    value = {"sk-12345678": Client(), "error": ValueError("bad key sk-12345678")}
+
+    assert to_data(value, mask) == {
+        "<secret>": {"@type": "Client", "repr": "Client(key='<secret>')"},
+        "error": {"@type": "ValueError", "message": "bad key <secret>"},
+    }
+
+
+# --- The user's hook ---------------------------------------------------------------------
+
+
+def test_the_hook_is_told_where_each_value_is_and_gives_what_to_show() -> None:
+    seen: list[str] = []
+
+    def hook(path: str, value: Any) -> Any:
+        seen.append(path)
+        return "<hidden>" if path == "inputs.user.name" else value
+
+    value = {"user": {"name": "bob", "age": 3}, "items": [{"a": 1}, {2}]}
+
+    assert to_data(value, Mask(hook=hook), "inputs") == {
+        "user": {"name": "<hidden>", "age": 3},
+        "items": [{"a": 1}, [2]],
+    }
+    assert seen == [
+        "inputs",
+        "inputs.user",
+        "inputs.user.name",
+        "inputs.user.age",
+        "inputs.items",
+        "inputs.items[0]",
+        "inputs.items[0].a",
+        "inputs.items[1]",
+        "inputs.items[1][]",
+    ]
+
+
+def test_what_the_hook_gives_is_masked_as_well() -> None:
+    mask = Mask(hook=lambda path, value: {"api_key": "sk"} if value == 1 else value)
+
+    assert to_data([1], mask) == [{"api_key": "<secret>"}]
+
+
+def test_an_error_that_was_saved_is_shown_as_it_was() -> None:
+    error = SavedError("no")
+    error.data = {"@type": "ValueError", "message": "no"}
+
+    assert error_to_data(error, NO_MASK) == {"@type": "ValueError", "message": "no"}
+    assert error_to_data(ValueError("no"), NO_MASK) == {"@type": "ValueError", "message": "no"}
+    assert error_to_data(None, NO_MASK) is None
