@@ -59,20 +59,21 @@ def to_data(value: Any, mask: Mask, path: str = "") -> Data:
     return _Conversion(mask).convert(value, path, secret=False, depth=0)
 
 
-def metadata_to_data(metadata: dict[Any, Any], mask: Mask, path: str = "metadata") -> Data:
+def metadata_to_data(metadata: dict[Any, Any], mask: Mask) -> dict[str, Data]:
     """The metadata of a run, without what LangChain and LangGraph add anew each time."""
     kept = {
         key: value
         for key, value in metadata.items()
         if not (isinstance(key, str) and (key in _VOLATILE_METADATA or key.startswith("__")))
     }
-    return to_data(kept, mask, path)
+    data = to_data(kept, mask, "metadata")
+    return data if isinstance(data, dict) else {"masked": data}
 
 
-def tags_to_data(tags: Iterable[str], mask: Mask) -> Data:
+def tags_to_data(tags: Iterable[str], mask: Mask) -> list[Data]:
     """The tags of a run. LangChain merges them through sets, so they are sorted."""
     data = to_data(list(tags), mask, "tags")
-    return sorted(data, key=repr) if isinstance(data, list) else data
+    return sorted(data, key=repr) if isinstance(data, list) else [data]
 
 
 def error_to_data(error: BaseException | None, mask: Mask, path: str = "error") -> Data:

@@ -1,0 +1,317 @@
+"""Runs as plain data, and in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from datetime import timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+
+from pytest_runlog.model.errors import arising, recovered
+from pytest_runlog.model.masking import Mask
+from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
+from support.tape import Tape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_runlog.model.runs import Runs
+
+NO_MASK = Mask()
+
+
+@pytest.fixture
+def runs() -> Runs:
+    """Runs of every status, with everything that a run can have."""
+    tape = Tape()
+    chain = tape.start("answer", inputs={"q": "hi", "api_key": "sk-12345678"}, tags=["b", "a"])
+    retriever = tape.start("Docs", under=chain, type="retriever", inputs="hi", thread=7)
+    tape.end(retriever, [Document("text", metadata={"source": "a"})])
+    retry = tape.start("Chat", under=chain, inputs=[HumanMessage("hi")])
+    first = tape.start("Chat", under=retry, type="chat_model", inputs=[[HumanMessage("hi")]])
+    tape.fail(first, TimeoutError("slow sk-12345678"))
+    second = tape.start(
+        "Chat",
+        under=retry,
+        type="chat_model",
+        inputs=[[HumanMessage("hi")]],
+        tags=["retry:attempt:2"],
+        metadata={"ls_model_name": "gpt-4o"},
+        details={"invocation_params": {"temperature": 0}},
+    )
+    tape.token(second, "hel")
+    tape.token(second, "lo")
+    call = {"name": "search", "args": {"q": "x"}, "id": "1", "type": "tool_call"}
+    message = AIMessage(
+        "hello",
+        tool_calls=[call],
+        usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+    )
+    tape.end(second, LLMResult(generations=[[ChatGeneration(message=message)]]))
+    tape.end(retry, message)
+    parser = tape.start("Parser", under=chain, type="parser", inputs=message)
+    tape.custom(parser, "progress", {"done": 1})
+    tape.note(parser, "text", "thinking")
+    tape.fail(parser, asyncio.CancelledError("stop"))
+    error = KeyError("missing")
+    tool = tape.start("search", under=chain, type="tool")
+    tape.fail(tool, error)
+    tape.fail(chain, error)
+    tape.start("late", inputs=object())
+    return tape.runs()
+
+
+def roots_of(runs: Runs) -> Runs:
+    return runs.find(where=lambda run: run.parent is None)
+
+
+@pytest.fixture
+def loaded(runs: Runs, tmp_path: Path) -> Runs:
+    save_runs(roots_of(runs), NO_MASK, tmp_path / "run.json")
+    return load_runs(tmp_path / "run.json")
+
+
+def test_what_is_loaded_is_the_same_data_as_what_was_saved(runs: Runs, loaded: Runs) -> None:
+    assert runs_to_dict(roots_of(loaded), NO_MASK) == runs_to_dict(roots_of(runs), NO_MASK)
+
+
+def test_saving_what_was_loaded_writes_the_same_file(loaded: Runs, tmp_path: Path) -> None:
+    save_runs(roots_of(loaded), NO_MASK, tmp_path / "again.json")
+
+    assert (tmp_path / "again.json").read_text() == (tmp_path / "run.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "id",
+        "name",
+        "type",
+        "path",
+        "status",
+        "latency",
+        "self_latency",
+        "ttft",
+        "tokens",
+        "model",
+        "attempt",
+        "thread",
+        "tool_calls",
+        "chunks",
+        "events",
+        "notes",
+        "details",
+        "start",
+        "end",
+    ],
+)
+def test_a_loaded_run_answers_as_the_recorded_one(runs: Runs, loaded: Runs, fact: str) -> None:
+    assert [getattr(run, fact) for run in loaded] == [getattr(run, fact) for run in runs]
+
+
+def test_the_values_of_a_loaded_run_are_the_data_they_became(loaded: Runs) -> None:
+    assert loaded.find("Docs")[0].output == [
+        {"@type": "Document", "page_content": "text", "metadata": {"source": "a"}}
+    ]
+    assert loaded[0].start.tzinfo == timezone.utc
+
+
+def test_a_loaded_error_has_the_name_and_text_of_the_recorded_one(loaded: Runs) -> None:
+    error = loaded.find("search")[0].error
+
+    assert type(error).__name__ == "KeyError"
+    assert str(error) == "'missing'"
+    assert type(loaded.find("Parser")[0].interrupt).__name__ == "CancelledError"
+
+
+def test_errors_of_loaded_runs_arose_and_were_recovered_where_they_were(
+    runs: Runs, loaded: Runs
+) -> None:
+    assert [run.path for run in arising(runs)] == ["answer/Chat/Chat", "answer/search"]
+    assert arising(loaded) == arising(runs)
+    assert recovered(loaded) == recovered(runs) == arising(runs)[:1]
+
+
+def test_a_loaded_error_that_caused_another_is_not_recovered(tmp_path: Path) -> None:
+    cause, error = ValueError("cause"), KeyError("effect")
+    error.__cause__ = cause
+    tape = Tape()
+    root = tape.start("root")
+    tape.fail(tape.start("child", under=root), cause)
+    tape.fail(root, error)
+    save_runs(roots_of(tape.runs()), NO_MASK, tmp_path / "run.json")
+
+    assert recovered(load_runs(tmp_path / "run.json")) == []
+
+
+def test_runs_find_each_other_after_loading(loaded: Runs) -> None:
+    assert loaded.names == ["answer", "Docs", "Chat", "Chat", "Chat", "Parser", "search", "late"]
+    assert loaded[0].descendants == loaded[1:-1]
+    assert loaded.find(under="answer", model="gpt-*").names == ["Chat"]
+
+
+def test_plain_data_of_a_run_is_all_but_times_and_ids() -> None:
+    tape = Tape()
+    chain = tape.start("answer", inputs="hi", tags=["b", "a"], metadata={"user": 7})
+    tape.custom(chain, "progress", 1)
+    tape.chunk(chain, "x")
+    tool = tape.start("tool", under=chain, type="tool")
+    tape.fail(tool, ValueError("no"))
+    tape.end(chain, "x")
+
+    assert runs_to_dict(tape.runs()[:1], NO_MASK) == {
+        "runs": [
+            {
+                "name": "answer",
+                "type": "chain",
+                "status": "ok",
+                "tags": ["a", "b"],
+                "metadata": {"user": 7},
+                "inputs": "hi",
+                "output": "x",
+                "error": None,
+                "interrupt": None,
+                "model": None,
+                "tokens": {"input": None, "output": None, "total": None},
+                "tool_calls": [],
+                "attempt": None,
+                "chunks": ["x"],
+                "events": [{"name": "progress", "data": 1}],
+                "children": [
+                    {
+                        "name": "tool",
+                        "type": "tool",
+                        "status": "error",
+                        "tags": [],
+                        "metadata": {},
+                        "inputs": None,
+                        "output": None,
+                        "error": {"@type": "ValueError", "message": "no"},
+                        "interrupt": None,
+                        "model": None,
+                        "tokens": {"input": None, "output": None, "total": None},
+                        "tool_calls": [],
+                        "attempt": None,
+                        "chunks": [],
+                        "events": [],
+                        "children": [],
+                    }
+                ],
+            }
+        ]
+    }
+
+
+def test_a_file_has_a_schema_version_and_no_secret(runs: Runs, tmp_path: Path) -> None:
+    save_runs(roots_of(runs), Mask(secrets=frozenset({"sk-12345678"})), tmp_path / "run.json")
+    text = (tmp_path / "run.json").read_text("utf-8")
+
+    assert json.loads(text)["schema"] == 1
+    assert "sk-1234" not in text
+    assert "slow <secret>" in text
+
+
+def test_a_file_is_ascii_whatever_the_runs_hold(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.end(tape.start("näme", inputs="\ud800 😀 \x1b"), float("nan"))
+    save_runs(tape.runs(), NO_MASK, tmp_path / "run.json")
+
+    assert (tmp_path / "run.json").read_bytes().isascii()
+    assert load_runs(tmp_path / "run.json")[0].name == "näme"
+    assert load_runs(tmp_path / "run.json")[0].inputs == "\ud800 😀 \x1b"
+
+
+def test_what_the_user_hides_stays_hidden_after_loading(runs: Runs, tmp_path: Path) -> None:
+    def hook(path: str, value: Any) -> Any:
+        return "<hidden>" if path in {"error", "tags", "metadata", "inputs"} and value else value
+
+    mask = Mask(hook=hook)
+    save_runs(roots_of(runs), mask, tmp_path / "run.json")
+    loaded = load_runs(tmp_path / "run.json")
+
+    assert runs_to_dict(roots_of(loaded), NO_MASK) == runs_to_dict(roots_of(runs), mask)
+    assert "missing" not in (tmp_path / "run.json").read_text()
+
+
+def test_no_runs_can_be_saved_and_loaded(tmp_path: Path) -> None:
+    save_runs([], NO_MASK, tmp_path / "run.json")
+
+    assert load_runs(tmp_path / "run.json") == []
+
+
+# --- Files that are none -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a saved run log: Expecting value: line 1 column 1 (char 0)"),
+        (b"{", "is not a saved run log: Expecting property name"),
+        (b"\xff\xfe", "is not a saved run log: 'utf-8' codec can't decode byte 0xff"),
+        (b"[" * 100_000, "is not a saved run log: "),
+        (b"[]", "is not a saved run log: it has no schema version"),
+        (b"{}", "is not a saved run log: it has no schema version"),
+        (b'{"schema": "1"}', "is not a saved run log: it has no schema version"),
+        (
+            b'{"schema": 2}',
+            "has schema version 2, this pytest-runlog reads up to 1: install a newer one",
+        ),
+        (b'{"schema": 1}', "is not a complete saved run log: KeyError('errors')"),
+        (b'{"schema": 1, "errors": [], "runs": 5}', "is not a complete saved run log: TypeError"),
+        (
+            b'{"schema": 1, "errors": [], "runs": [{}]}',
+            "is not a complete saved run log: KeyError",
+        ),
+        (
+            b'{"schema": 1, "errors": [{"error": 1, "causes": [5]}], "runs": []}',
+            "is not a complete saved run log: IndexError",
+        ),
+    ],
+    ids=[
+        "empty",
+        "cut off",
+        "binary",
+        "too deep",
+        "a list",
+        "no schema",
+        "schema of text",
+        "newer",
+        "no errors",
+        "runs of a number",
+        "an empty run",
+        "a cause that is not there",
+    ],
+)
+def test_a_file_that_is_no_saved_run_log_is_named_with_what_is_wrong(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match=re.escape(f"{path} {message}")):
+        load_runs(path)
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("fact", ["id", "children", "chunks", "tokens", "start", "notes"])
+def test_a_run_of_which_something_is_of_the_wrong_kind_is_not_loaded(
+    fact: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.json"
+    saved = json.loads(path.read_text())
+    saved["runs"][0]["children"][0][fact] = 5
+    path.write_text(json.dumps(saved))
+
+    with pytest.raises(ValueError, match="is not a complete saved run log"):
+        load_runs(path)
+
+
+def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_runs(tmp_path / "none.json")
