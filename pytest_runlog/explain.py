@@ -65,8 +65,11 @@ def recording_failed(failures: Sequence[BaseException]) -> str:
 
 
 def unreadable() -> str:
-    """Our own code raised over what was recorded."""
-    return "pytest-runlog could not read what it recorded; please report this:"
+    """What was recorded cannot be shown: the user's mask hook raised, or our own code."""
+    return (
+        "pytest-runlog could not read what it recorded. Unless a `pytest_runlog_mask` of yours "
+        "raised this, please report it:"
+    )
 
 
 def wider_scope() -> str:

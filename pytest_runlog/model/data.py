@@ -23,6 +23,7 @@ from uuid import UUID
 from pytest_runlog.model.masking import (
     SECRET,
     Mask,
+    MaskHookFailed,
     is_secret_key,
     is_volatile_id,
     parts_of_secret,
@@ -55,7 +56,7 @@ _VOLATILE_METADATA = frozenset(
 
 
 def to_data(value: Any, mask: Mask, path: str = "") -> Data:
-    """What `value` is shown as. Never fails, whatever the value is."""
+    """What `value` is shown as. Whatever the value is, only the user's mask hook can raise."""
     return _Conversion(mask).convert(value, path, secret=False, depth=0)
 
 
@@ -113,9 +114,7 @@ class _Conversion:
         self.inside: set[int] = set()
 
     def convert(self, value: Any, path: str, *, secret: bool, depth: int) -> Data:
-        hook = self.mask.hook
-        if hook is not None:
-            value = hook(path, value)
+        value = self.mask.replaced(path, value)
         if value is None or value is True or value is False:
             return value
         cls = type(value)
@@ -134,6 +133,8 @@ class _Conversion:
         self.inside.add(id(value))
         try:
             return self.container(value, cls, path, depth + 1)
+        except MaskHookFailed:
+            raise
         except Exception as failure:  # the value's own code raised
             return {"@type": _type_name(value), "repr": f"<unreadable: {type(failure).__name__}>"}
         finally:

@@ -101,6 +101,10 @@ def is_volatile_id(value: Any) -> bool:
     return isinstance(value, str) and bool(_ANY_UUID.fullmatch(value) or _RUN_ID.fullmatch(value))
 
 
+class MaskHookFailed(Exception):
+    """The user's `pytest_runlog_mask` raised; the cause is what it raised."""
+
+
 @dataclass(frozen=True)
 class Mask:
     """Masks the text of one capture."""
@@ -120,6 +124,15 @@ class Mask:
         )
         pattern = re.compile("|".join(map(re.escape, (*_MASKS, *long)))) if long else None
         object.__setattr__(self, "_secret", pattern)
+
+    def replaced(self, path: str, value: Any) -> Any:
+        """What the user's hook gives for a value. Raises `MaskHookFailed`."""
+        if self.hook is None:
+            return value
+        try:
+            return self.hook(path, value)
+        except Exception as failure:
+            raise MaskHookFailed(f"pytest_runlog_mask failed for {path!r}") from failure
 
     def text(self, text: str) -> str:
         """The text without secrets, run ids, memory addresses and what the user masks."""

@@ -200,11 +200,11 @@ def test_a_tree_that_cannot_be_made_fails_the_test_and_says_why(project: Project
     result.stdout.fnmatch_lines(
         [
             "* test_passing *",
-            "pytest-runlog could not read what it recorded; please report this:",
+            "pytest-runlog could not read what it recorded. *",
             "RuntimeError: cannot build",
             "* test_failing *",
             "E       AssertionError: assert 'JSON Patch' == 'no'",
-            "pytest-runlog could not read what it recorded; please report this:",
+            "pytest-runlog could not read what it recorded. *",
             "RuntimeError: cannot build",
         ]
     )

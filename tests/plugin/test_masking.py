@@ -127,3 +127,36 @@ def test_answer(runlog):
     )
 
     result.assert_outcomes(passed=2)
+
+
+def test_a_hook_that_raises_is_reported_and_shows_no_value(project: Project) -> None:
+    result = project.run(
+        """
+        def test_reads(runlog):
+            ask()
+            runlog.tree()
+
+        def test_fails(runlog):
+            ask("hidden" + "-question")
+            pytest.fail("no answer")
+        """,
+        conftest="""
+        def pytest_runlog_mask(path, value):
+            if path == "inputs.question":
+                raise LookupError(path)
+        """,
+    )
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "* test_reads *",
+            "E *LookupError: inputs.question",
+            "E * pytest_runlog.model.masking.MaskHookFailed: *failed for 'inputs.question'",
+            "* test_fails *",
+            "E * Failed: no answer",
+            "pytest-runlog could not read what it recorded. Unless a `pytest_runlog_mask` of *",
+            "LookupError: inputs.question",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*hidden-question*")
