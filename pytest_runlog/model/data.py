@@ -136,7 +136,10 @@ class _Conversion:
         except MaskHookFailed:
             raise
         except Exception as failure:  # the value's own code raised
-            return {"@type": _type_name(value), "repr": f"<unreadable: {type(failure).__name__}>"}
+            return {
+                "@type": self.type_name(value),
+                "repr": f"<unreadable: {type(failure).__name__}>",
+            }
         finally:
             self.inside.discard(id(value))
 
@@ -175,7 +178,7 @@ class _Conversion:
             return self.mask.text(str(value))
         if issubclass(cls, BaseException):
             return {
-                "@type": _type_name(value),
+                "@type": self.type_name(value),
                 "message": self.mask.text(message_of(value)),
             }
         return self.thing(value, path, depth)
@@ -184,7 +187,7 @@ class _Conversion:
         data: dict[str, Data] = {}
         for key, item in list(dict.items(value)):
             name = self.key(key)
-            hidden = is_secret_key(name.replace(SECRET, ""))
+            hidden = is_secret_key(name)
             while name in data:
                 name += "'"  # 1 and "1" are different keys
             data[name] = self.convert(
@@ -202,10 +205,13 @@ class _Conversion:
             return str(data["repr"])
         return data if isinstance(data, str) else repr(data)
 
+    def type_name(self, value: Any) -> str:
+        return self.mask.text(_type_name(value))
+
     def thing(self, value: Any, path: str, depth: int) -> Data:
         fields = _fields_of(value)
         if fields is None:
-            return {"@type": _type_name(value), "repr": self.mask.text(_repr(value))}
+            return {"@type": self.type_name(value), "repr": self.mask.text(_repr(value))}
         if _is_langchain_data(value):
             fields = {
                 name: item
@@ -215,7 +221,7 @@ class _Conversion:
                 and name not in ("type", *_NOT_SHOWN)
             }
         data = self.mapping(fields, path, depth)
-        return {"@type": _type_name(value), **data}
+        return {"@type": self.type_name(value), **data}
 
 
 class _Empty:
@@ -247,7 +253,7 @@ def _is_blank(value: Any) -> bool:
     """Whether there is nothing in the value that could be a secret."""
     if type(value) is str:
         return not value.strip()
-    return type(value) in (bytes, list, tuple, dict) and not value
+    return type(value) in (list, tuple, dict) and not value
 
 
 def _binary(value: bytes) -> Data:

@@ -59,7 +59,7 @@ def is_secret_key(key: str) -> bool:
     Keys that count something (`token_usage`, `max_token`) are not, and names of secrets
     (`secret_id`) are not; an `id_token` is one.
     """
-    words = [word.lower() for word in _WORDS.findall(key)]
+    words = [word.lower() for word in _WORDS.findall(key.replace(SECRET, ""))]
     if words[-1:] == ["id"] or not any(
         tuple(words[at : at + len(name)]) == name
         for name in _SECRET_NAMES
