@@ -53,6 +53,11 @@ class Recorder(RunLogCallbackHandler):
         """Record each run for the captures that its root belongs to."""
         self.emit = self._route
 
+    def on_failure(self, failure: Exception) -> None:
+        """Note it for every capture that may miss something now."""
+        for journal in {self.journal, *_hook.journals}:
+            journal.failures.append(failure)
+
     def clear(self) -> None:
         """Forget what was recorded; what still runs is forgotten with all that it does yet."""
         self._look_back()

@@ -78,7 +78,6 @@ def test_it_fails_a_test_that_requested_the_fixture_from_its_body(project: Proje
     result.stdout.fnmatch_lines(["E * pytest_runlog.plugin.RecordingError: *"])
 
 
-@pytest.mark.xfail(reason="a failure is noted in the innermost open capture only")
 def test_it_fails_a_test_that_recorded_only_a_section(project: Project) -> None:
     result = project.run(
         """
