@@ -90,7 +90,7 @@ class RunLogCapture:
         __tracebackhide__ = True
         roots = self.roots
         if len(roots) != 1:
-            raise AssertionError(explain.not_one_root(roots, self.tree("shape")))
+            raise AssertionError(explain.not_one_root(self._masked(roots), self.tree("shape")))
         return roots[0]
 
     @property
@@ -202,7 +202,8 @@ class RunLogCapture:
         found = self.runs.find(**criteria)
         if len(found) != 1:
             tree = "\n".join(tree_lines(self.roots, self._derive().mask, "shape", marked=found))
-            raise AssertionError(explain.not_one(criteria, found, self.names, tree))
+            names = self._masked(self.runs)
+            raise AssertionError(explain.not_one(criteria, found, names, tree))
         return found[0]
 
     def tree(self, level: Level = "structure") -> str:
@@ -292,6 +293,10 @@ class RunLogCapture:
             raise RuntimeError("a loaded run log has no handlers; only a recording has")
         return self._recorder
 
+    def _masked(self, runs: Runs) -> list[str]:
+        mask = self._derive().mask
+        return [mask.text(run.name) for run in runs]
+
     def _label(self, name: str | None) -> str | None:
         if name is None:
             return None
@@ -347,4 +352,4 @@ def _mask_of(events: Sequence[Event], options: Options) -> Mask:
 
 
 def _canonical_text(mask: Mask) -> Callable[[Any], str]:
-    return lambda value: json.dumps(to_data(value, mask))
+    return lambda value: json.dumps(to_data(value, mask), sort_keys=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytest_runlog.model.data import group_chunks, shown_metadata
 from pytest_runlog.model.events import (
     Chunk,
     Custom,
@@ -40,7 +41,9 @@ def build_runs(
     `text` gives the canonical text of a value; it is called only for runs that structure
     alone does not order. Events of `forgotten` runs are left out.
     """
-    roots = _join(_gather(events, frozenset(forgotten)))
+    drafts = _gather(events, frozenset(forgotten))
+    roots = _join(drafts)
+    _number_attempts(drafts)
     return Runs(walk([_finish(root) for root in sort_places(roots, lane, text)]))
 
 
@@ -74,21 +77,25 @@ class _Draft(Place):
     def content(self) -> Any:
         return [
             self.type,
-            self.attempt(),
+            self.status(),
+            self.attempt,
+            sorted(self.tags),
+            shown_metadata(self.metadata, self.tags),
             self.output(),
             self.error(),
             self.usage(),
-            [chunk.value for chunk in self.run_chunks()],
+            _model_of(self),
+            group_chunks(chunk.value for chunk in self.run_chunks()),
             [[event.name, event.data] for event in self.run_events()],
         ]
 
-    def attempt(self) -> int | None:
-        """Which attempt of a retry this is. LangChain tags all but the first."""
-        tagged = _tagged_attempt(self)
-        if tagged is not None or self.parent is None or self.parent.name != self.name:
-            return tagged
-        siblings = (child for child in self.parent.children if child.name == self.name)
-        return 1 if any(_tagged_attempt(sibling) for sibling in siblings) else None
+    def status(self) -> str:
+        if self.ending is None:
+            return "unfinished"
+        error = self.error()
+        if error is None:
+            return "ok"
+        return "interrupted" if is_interruption(error) else "error"
 
     def details(self) -> dict[str, Any]:
         return (self.start.details or {}) if self.start is not None else {}
@@ -146,11 +153,13 @@ def _gather(events: Iterable[Event], forgotten: frozenset[UUID]) -> list[_Draft]
     """One draft per run, in the order in which they started."""
     drafts: list[_Draft] = []
     current: dict[UUID, _Draft] = {}
+    last = 0
     for event in events:
         if event.run_id in forgotten:
             continue
         draft = current.get(event.run_id)
         if isinstance(event, Start):
+            last = max(last, event.number)
             if draft is not None and draft.ending is None and draft.start is not None:
                 draft.reports += 1
                 continue
@@ -158,12 +167,12 @@ def _gather(events: Iterable[Event], forgotten: frozenset[UUID]) -> list[_Draft]
         elif draft is None:
             draft = _begin_late(event)
         else:
-            _add(draft, event)
+            _add(draft, event, last)
             continue
         drafts.append(draft)
         current[event.run_id] = draft
         if not isinstance(event, Start):
-            _add(draft, event)
+            _add(draft, event, last)
     return drafts
 
 
@@ -192,10 +201,11 @@ def _begin_late(event: Event) -> _Draft:
     return _Draft("Unnamed", None, [], {}, None, event.run_id, parent_id, type_, event.at, None)
 
 
-def _add(draft: _Draft, event: Event) -> None:
+def _add(draft: _Draft, event: Event, last: int) -> None:
     if isinstance(event, (End, Error)):
         if draft.ending is None:
             draft.ending = event
+            draft.last = last
             if event.details is not None and event.details.get("inputs") is not None:
                 draft.inputs = event.details["inputs"]
     elif isinstance(event, Token):
@@ -223,6 +233,17 @@ def _join(drafts: list[_Draft]) -> list[_Draft]:
     return roots
 
 
+def _number_attempts(drafts: list[_Draft]) -> None:
+    """Tell the attempts of retries: LangChain tags all but the first, which has their name."""
+    for draft in drafts:
+        draft.attempt = _tagged_attempt(draft)
+    for parent in drafts:
+        attempts = [child for child in parent.children if child.name == parent.name]
+        if any(child.attempt is not None for child in attempts):
+            for child in attempts:
+                child.attempt = child.attempt or 1
+
+
 def _finish(root: _Draft) -> Run:
     """The runs of a tree, parents first, so that each knows its parent."""
     wall = root.start.wall if root.start is not None else 0
@@ -239,15 +260,7 @@ def _finish(root: _Draft) -> Run:
 
 def _to_run(draft: _Draft, parent: Run | None, wall: int, wall_ns: int) -> Run:
     error = draft.error()
-    interrupt: BaseException | None = None
-    if error is not None and is_interruption(error):
-        error, interrupt = None, error
-    if draft.ending is None:
-        status = "unfinished"
-    elif error is not None:
-        status = "error"
-    else:
-        status = "ok" if interrupt is None else "interrupted"
+    status = draft.status()
     end_ns = draft.ending.at if draft.ending is not None else None
     return Run(
         id=draft.run_id,
@@ -258,8 +271,8 @@ def _to_run(draft: _Draft, parent: Run | None, wall: int, wall_ns: int) -> Run:
         inputs=draft.inputs,
         output=draft.output(),
         status=status,
-        error=error,
-        interrupt=interrupt,
+        error=error if status == "error" else None,
+        interrupt=error if status == "interrupted" else None,
         start=moment(wall, draft.start_ns - wall_ns),
         end=None if end_ns is None else moment(wall, end_ns - wall_ns),
         start_ns=draft.start_ns,
@@ -268,7 +281,7 @@ def _to_run(draft: _Draft, parent: Run | None, wall: int, wall_ns: int) -> Run:
         events=draft.run_events(),
         notes=draft.run_notes(),
         model=_model_of(draft),
-        attempt=draft.attempt(),
+        attempt=draft.attempt,
         thread=draft.origin.lane[0] if draft.origin is not None else 0,
         details=draft.details(),
         response=draft.response(),

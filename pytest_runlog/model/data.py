@@ -30,7 +30,7 @@ from pytest_runlog.model.masking import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import TypeAlias
 
 Data: TypeAlias = Any
@@ -53,6 +53,9 @@ _VOLATILE_METADATA = frozenset(
         "thread_ts",
     }
 )
+_NODE_METADATA = frozenset(
+    {"langgraph_node", "langgraph_path", "langgraph_step", "langgraph_triggers"}
+)
 
 
 def to_data(value: Any, mask: Mask, path: str = "") -> Data:
@@ -60,15 +63,65 @@ def to_data(value: Any, mask: Mask, path: str = "") -> Data:
     return _Conversion(mask).convert(value, path, secret=False, depth=0)
 
 
-def metadata_to_data(metadata: dict[Any, Any], mask: Mask) -> dict[str, Data]:
-    """The metadata of a run, without what LangChain and LangGraph add anew each time."""
-    kept = {
+def metadata_to_data(
+    metadata: Mapping[Any, Any], mask: Mask, tags: Iterable[str] = ()
+) -> dict[str, Data]:
+    """The metadata of a run with these tags, as far as it is shown."""
+    data = to_data(shown_metadata(metadata, tags), mask, "metadata")
+    return data if isinstance(data, dict) else {"masked": data}
+
+
+def shown_metadata(metadata: Mapping[Any, Any], tags: Iterable[str]) -> dict[Any, Any]:
+    """Metadata without what LangChain and LangGraph add anew each time.
+
+    The place of a node is shown for the node only: what it runs inherits it, and concurrent
+    tasks of an `entrypoint` get that of one another.
+    """
+    hidden = _VOLATILE_METADATA
+    if not any(tag.startswith("graph:step:") for tag in tags):
+        hidden |= _NODE_METADATA
+    return {
         key: value
         for key, value in metadata.items()
-        if not (isinstance(key, str) and (key in _VOLATILE_METADATA or key.startswith("__")))
+        if not (isinstance(key, str) and (key in hidden or key.startswith("__")))
     }
-    data = to_data(kept, mask, "metadata")
-    return data if isinstance(data, dict) else {"masked": data}
+
+
+def sort_keys(data: Data) -> Data:
+    """The data with the keys of its dicts sorted.
+
+    Threads fill dicts, and a stream makes them of its chunks, in the order of a race. What
+    stands for an object keeps the order of its fields.
+    """
+    if isinstance(data, list):
+        return [sort_keys(item) for item in data]
+    if isinstance(data, dict):
+        keys = data if "@type" in data else sorted(data)
+        return {key: sort_keys(data[key]) for key in keys}
+    return data
+
+
+def group_chunks(chunks: Iterable[Any], depth: int = 0) -> list[Any]:
+    """Chunks, or the data of chunks, in an order that no race can change.
+
+    The branches of a `RunnableParallel` stream at the same time, each chunk a dict with one
+    key. Between other chunks, those are grouped by their key, and then by the key below it.
+    """
+    grouped: list[Any] = []
+    branches: dict[Any, list[Any]] = {}
+    for chunk in [*chunks, None]:
+        if isinstance(chunk, dict) and len(chunk) == 1 and "@type" not in chunk:
+            ((key, value),) = chunk.items()
+            branches.setdefault(key, []).append(value)
+            continue
+        for key in sorted(branches, key=str):
+            values = branches[key]
+            if len(values) > 1 and depth < _DEEPEST:
+                values = group_chunks(values, depth + 1)
+            grouped += [{key: value} for value in values]
+        branches.clear()
+        grouped.append(chunk)
+    return grouped[:-1]
 
 
 def tags_to_data(tags: Iterable[str], mask: Mask) -> list[Data]:

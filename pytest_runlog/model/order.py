@@ -1,21 +1,40 @@
 """The canonical order: what the clock cannot change.
 
-Runs that follow one another in the same thread or task keep that order. Runs that are
-concurrent are ordered by structure (the step, key, branch or node that LangChain tags them
-with), then by name and inputs, and last by the text of what is under them: so it is a total
-order, and runs that no comparison can tell apart are interchangeable.
+A chain that is run again on the same inputs gives the same order, whatever the delays, threads,
+tasks and processes. Code that runs one thing after another keeps the order in which it ran.
+Siblings that run at the same time are ordered by structure (the step, key, branch, attempt or
+node that LangChain and LangGraph tag them with), by the place of their input in the list that
+their parent was given, by name, by inputs, and last by all else that can be seen of them, of
+what is under them and of what followed them. So it is a total order: runs that no comparison
+can tell apart are interchangeable.
 
-Each run hangs on an *anchor*: the sibling under which the start lies that its context saw
-last, or the head of the list. What hangs on one anchor was started from the same point, as
-far as anybody can know.
+How it is known what followed what: each run hangs on an *anchor*, the sibling under which the
+start lies that its context saw last, or the head of the list. What hangs on one anchor was
+started from the same point: first come the forks, in the order above, then what the same
+thread or task went on with. Which worker of a thread pool takes a job is chance, so the workers
+of one pool count as one thread, and nothing is concluded from a run that its parent did not
+wait for.
+
+What cannot be known, and is ordered by name and inputs instead:
+
+- The items of a batch, and what `asyncio.gather` or an executor is given: by their inputs, not
+  by their index. LangChain reports the index only where it tags the runs with it.
+- Tasks and threads that are started and waited for one at a time (`asyncio.wait_for` before
+  Python 3.12, `asyncio.to_thread` in a loop), and batches that follow one another with no run
+  between: they cannot be told from concurrent ones.
+- Runs in a thread that was not given the context. If they are given the config, they come
+  first among their parent's children; if they are not, they are roots, and come last.
+- Runs that are reached through text which the chain itself made of a race.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -26,8 +45,16 @@ if TYPE_CHECKING:
 Text: TypeAlias = Callable[[Any], str]
 """Canonical text of a value, the same for values that differ only in what is volatile."""
 
-_TAG = re.compile(r"(seq:step|map:key|branch|condition|retry:attempt|graph:step):(.*)", re.DOTALL)
-_NUMBER = re.compile(r"\d+")
+Structure: TypeAlias = "tuple[tuple[int, int, str], ...]"
+"""Kind, number and name of each thing that LangChain says of a run's place."""
+
+_TAG = re.compile(
+    r"(seq:step|graph:step|retry:attempt|condition|branch):(-?\d+|default)|(map:key):(.*)",
+    re.DOTALL,
+)
+_KINDS = ("seq:step", "graph:step", "retry:attempt", "map:key", "condition", "branch")
+_WORKER = re.compile(r"(.*)_\d+", re.DOTALL)
+_FALLBACKS = "RunnableWithFallbacks"
 
 
 @dataclass(eq=False)
@@ -41,6 +68,10 @@ class Place:
     origin: Origin | None
     children: list[Any] = field(default_factory=list, kw_only=True)
     """Its own kind of place."""
+    attempt: int | None = field(default=None, kw_only=True)
+    """Which attempt of a retry this is. LangChain tags all but the first."""
+    last: float = field(default=float("inf"), kw_only=True)
+    """Number of the last start, of any run, before this one ended."""
 
     def content(self) -> Any:
         """All else that a person can see of the run."""
@@ -59,58 +90,111 @@ class Origin(NamedTuple):
     """Number of the start seen last in this context, `None` when unknown."""
     lane: Lane
     thread_name: str
+    """`""` on the recorder's thread."""
 
 
 def sort_places(roots: Iterable[PlaceT], lane: Lane, text: Text) -> list[PlaceT]:
     """The roots in canonical order, and below each one its children, in place.
 
-    `lane` is the recorder's: roots that start there are known to follow one another.
+    `lane` is the recorder's: roots that start there are known to follow one another. Takes
+    a time proportional to `n log n` and at most a few calls of `text` for each place.
     """
-    sorter = _Sorter(roots, text)
-    for place in sorter.deepest_first():
-        own_lane = place.origin.lane if place.origin is not None else None
-        place.children = sorter.siblings(place.children, place, own_lane)
-    return sorter.siblings(sorter.roots, None, lane)
+    return _Sorter(roots, text).sort(lane)
 
 
-def structure_of(place: Place) -> tuple[tuple[int, str], ...]:
-    """What LangChain's tags and LangGraph's metadata say of a run's place; comparable."""
-    keys: list[tuple[int, str]] = []
+def structure_of(place: Place) -> Structure:
+    """What LangChain's tags and LangGraph's metadata say of a run's place; comparable.
+
+    LangGraph's metadata is inherited, so it counts only where the run itself is a node.
+    """
+    keys: list[tuple[int, int, str]] = []
+    if place.attempt == 1:
+        keys.append((_KINDS.index("retry:attempt"), 1, ""))
     for tag in sorted(place.tags):
         found = _TAG.fullmatch(tag)
         if found is None:
             continue
-        kind, which = found.groups()
-        keys.append((int(which), kind) if which.isdecimal() else (0, f"{kind}:{which}"))
+        kind, which, key_kind, key = found.groups()
+        if key_kind is not None:
+            keys.append((_KINDS.index(key_kind), 0, key))
+        elif which == "default":
+            keys.append((_KINDS.index(kind), 0, which))
+        else:
+            keys.append((_KINDS.index(kind), int(which), ""))
         if kind == "graph:step":
-            path = place.metadata.get("langgraph_path") or ()
-            keys += [_path_key(part) for part in path]
-            keys.append((0, str(place.metadata.get("langgraph_node"))))
+            keys += _path_keys(place.metadata.get("langgraph_path"))
+            keys.append((0, 0, str(place.metadata.get("langgraph_node"))))
     return tuple(keys)
 
 
-def _path_key(part: Any) -> tuple[int, str]:
-    return (part, "") if isinstance(part, int) else (0, str(part))
+def _path_keys(part: Any) -> Iterator[tuple[int, int, str]]:
+    if isinstance(part, (list, tuple)):
+        for inner in part:
+            yield from _path_keys(inner)
+    elif isinstance(part, int):
+        yield (0, part, "")
+    elif part is not None:
+        yield (0, 0, str(part))
+
+
+class _Siblings(Generic[PlaceT]):
+    """The children of a run, or the roots, by what each was started after."""
+
+    def __init__(self) -> None:
+        self.line: list[PlaceT] = []
+        """Started by the parent itself, one after another."""
+        self.heads: list[PlaceT] = []
+        """Started from where the list begins."""
+        self.forks: dict[PlaceT, list[PlaceT]] = defaultdict(list)
+        """By anchor: what was started from there, at the same time for all that is known."""
+        self.follow: dict[PlaceT, list[PlaceT]] = defaultdict(list)
+        """By anchor: what the same thread or task went on with."""
+        self.strangers: list[PlaceT] = []
+        """Nothing connects them with the recorder."""
 
 
 class _Sorter(Generic[PlaceT]):
     def __init__(self, roots: Iterable[PlaceT], text: Text) -> None:
         self.roots = list(roots)
         self.text = text
-        self.numbered: dict[int, Place] = {}
-        self.structures: dict[PlaceT, tuple[tuple[int, str], ...]] = {}
         self.parents: dict[PlaceT, PlaceT | None] = dict.fromkeys(self.roots)
-        self.order = list(self.roots)
-        self.subtrees: dict[PlaceT, str] = {}
-        for place in self.order:  # it grows on the way
-            self.order += place.children
-            self.parents.update(dict.fromkeys(place.children, place))
-            self.structures[place] = structure_of(place)
-            if place.origin is not None:
-                self.numbered[place.origin.number] = place
+        self.entered: dict[PlaceT, int] = {}
+        """Places are numbered depth-first, so those under one are without a gap."""
+        self.left: dict[PlaceT, int] = {}
+        self.started: dict[int, int] = {}
+        """For the number of each start, that of its place."""
+        self.structures: dict[PlaceT, Structure] = {}
+        self.hanging: dict[PlaceT, list[PlaceT]] = {}
+        """The siblings that hang on a place, in order."""
+        self.tree_digests: dict[PlaceT, bytes] = {}
+        self.branch_digests: dict[PlaceT, bytes] = {}
 
-    def deepest_first(self) -> Iterable[PlaceT]:
-        return reversed(self.order)
+    def sort(self, lane: Lane) -> list[PlaceT]:
+        for place in reversed(self.enter_all()):  # children before their parents
+            if len(place.children) > 1:
+                own_lane = place.origin.lane if place.origin is not None else None
+                place.children = self.siblings(place.children, place, own_lane)
+        return self.siblings(self.roots, None, lane)
+
+    def enter_all(self) -> list[PlaceT]:
+        """Note where each place stands; returns them depth-first."""
+        order: list[PlaceT] = []
+        todo = [(root, False) for root in reversed(self.roots)]
+        while todo:
+            place, done = todo.pop()
+            if done:
+                self.left[place] = len(order)
+                continue
+            self.entered[place] = len(order)
+            if place.origin is not None:
+                self.started[place.origin.number] = len(order)
+            order.append(place)
+            self.structures[place] = structure_of(place)
+            todo.append((place, True))
+            for child in reversed(place.children):
+                self.parents[child] = place
+                todo.append((child, False))
+        return order
 
     def siblings(
         self, places: list[PlaceT], parent: PlaceT | None, lane: Lane | None
@@ -118,118 +202,213 @@ class _Sorter(Generic[PlaceT]):
         """The children of `parent`, or the roots, in canonical order."""
         if len(places) < 2:
             return places
-        places = sorted(places, key=_number)
-        line: list[PlaceT] = []  # started by the parent itself, one after another
-        forks: dict[PlaceT | None, list[PlaceT]] = defaultdict(list)
-        follow: dict[PlaceT | None, list[PlaceT]] = defaultdict(list)
-        strangers: list[PlaceT] = []
-        for place in places:
-            origin = place.origin
-            if origin is None:
-                strangers.append(place)
-            elif origin.lane == lane and not self.structures[place]:
-                line.append(place)
-            else:
-                anchor = self.anchor(origin, parent)
-                if anchor is None and parent is None and self.is_foreign(origin, lane):
-                    strangers.append(place)
-                elif anchor is not None and self.goes_on(origin, place, anchor):
-                    follow[anchor].append(place)
-                else:
-                    forks[anchor].append(place)
+        group = self.group(places, parent, lane)
+        keys = self.keys(parent)
+        # What hangs on a place started after it: from the last to the first, all that hangs
+        # on what is put in order is in order itself.
+        for anchor in sorted({*group.forks, *group.follow}, key=_number, reverse=True):
+            self.hanging[anchor] = [
+                *self.forked(group.forks[anchor], keys, anchor),
+                *self.following(group.follow[anchor], keys),
+            ]
+        heads = self.forked(group.heads, keys)
+        strangers = self.forked(group.strangers, keys)
         result: list[PlaceT] = []
-        todo = [
-            *reversed(self.forked(strangers, parent)),
-            *reversed(line),
-            *reversed(self.forked(forks[None], parent)),
-        ]
-        # `todo` is a stack: strangers lie at its bottom, so that they come last.
+        todo = [*heads, *group.line, *strangers][::-1]
         while todo:
             place = todo.pop()
             result.append(place)
-            todo += reversed(follow[place])
-            todo += reversed(self.forked(forks[place], parent))
+            todo += reversed(self.hanging.get(place, ()))
         return result
 
-    def is_foreign(self, origin: Origin, lane: Lane | None) -> bool:
-        """Whether nothing connects a root with the recorder: its thread saw no other start."""
-        return (
-            origin.previous is None
-            and origin.lane[1] == 0
-            and (lane is None or origin.lane[0] != lane[0])
-        )
+    def group(
+        self, places: list[PlaceT], parent: PlaceT | None, lane: Lane | None
+    ) -> _Siblings[PlaceT]:
+        """What each of the places was started after."""
+        group: _Siblings[PlaceT] = _Siblings()
+        entered = [self.entered[place] for place in places]
+        self.drop_common_structure(places)
+        for place in sorted(places, key=_number):
+            origin = place.origin
+            if origin is None:
+                group.strangers.append(place)
+                continue
+            at_home = lane is not None and _is_on_thread(origin, lane, parent)
+            untagged = not self.structures[place]
+            if (at_home and untagged and origin.lane == lane) or _is_fallback(parent):
+                group.line.append(place)
+                continue
+            anchor = self.anchor(origin, places, entered)
+            if anchor is None and at_home and lane is not None and not lane[1] and group.line:
+                anchor = group.line[-1]  # the thread was there when it started a task
+            if anchor is not None and untagged and _goes_on(origin, anchor.origin):
+                group.follow[anchor].append(place)
+            elif anchor is not None:
+                group.forks[anchor].append(place)
+            elif parent is None and origin.previous is None and not at_home:
+                group.strangers.append(place)
+            else:
+                group.heads.append(place)
+        return group
 
-    def goes_on(self, origin: Origin, place: PlaceT, anchor: PlaceT) -> bool:
-        """Whether the place was started after its anchor by the same thread or task."""
-        return (
-            not self.structures[place]
-            and anchor.origin is not None
-            and origin.lane == anchor.origin.lane
-        )
+    def drop_common_structure(self, places: list[PlaceT]) -> None:
+        """A tag that all siblings have, because the user gave it, tells nothing of their order."""
+        common = set(self.structures[places[0]])
+        for place in places:
+            common.intersection_update(self.structures[place])
+        if common:
+            for place in places:
+                kept = [key for key in self.structures[place] if key not in common]
+                self.structures[place] = tuple(kept)
 
-    def anchor(self, origin: Origin, parent: PlaceT | None) -> PlaceT | None:
+    def anchor(self, origin: Origin, places: list[PlaceT], entered: list[int]) -> PlaceT | None:
         """The sibling that contains the start that was seen last before this one."""
-        seen = self.numbered.get(origin.previous or 0)
-        while seen is not None:
-            above = self.parents[seen]
-            if above == parent:
-                return seen
-            seen = above
-        return None
+        seen = self.started.get(origin.previous or 0)
+        at = -1 if seen is None else bisect_right(entered, seen) - 1
+        if seen is None or at < 0 or self.left[places[at]] <= seen:
+            return None
+        return places[at] if _number(places[at]) < origin.number else None
 
-    def forked(self, places: list[PlaceT], parent: PlaceT | None) -> list[PlaceT]:
-        """Concurrent siblings, by each key in turn, and only as far as it is needed."""
-        if len(places) < 2:
-            return places
-        keys: list[Callable[[PlaceT], Any]] = [
+    def keys(self, parent: PlaceT | None) -> list[Callable[[PlaceT], Any]]:
+        """What concurrent siblings are compared by, one after another."""
+        texts: dict[PlaceT, str] = {}
+        indexes: dict[str, int] = {}
+
+        def inputs(place: PlaceT) -> str:
+            if place not in texts:
+                texts[place] = self.text(place.inputs)
+            return texts[place]
+
+        def index(place: PlaceT) -> int:
+            """Where the inputs of a run stand in the list that its parent was given."""
+            listed = parent.inputs if parent is not None else None
+            if not isinstance(listed, list) or not listed:
+                return 0
+            if not indexes:
+                for number, item in enumerate(listed):
+                    indexes.setdefault(self.text(item), number)
+            return indexes.get(inputs(place), len(listed))
+
+        def name(place: PlaceT) -> str:
+            return self.text(place.name)
+
+        return [
             self.structures.__getitem__,
-            self.index_in(parent),
-            lambda place: self.text(place.name),
-            lambda place: self.text(place.inputs),
-            _executor_number,
-            self.subtree,
+            index,
+            name,
+            inputs,
+            self.own_text,
+            self.text_below,
+            self.branch_digest,
         ]
-        return self._by(places, keys)
 
-    def _by(self, places: list[PlaceT], keys: list[Callable[[PlaceT], Any]]) -> list[PlaceT]:
+    def forked(
+        self,
+        places: list[PlaceT],
+        keys: Sequence[Callable[[PlaceT], Any]],
+        anchor: PlaceT | None = None,
+    ) -> list[PlaceT]:
+        """Concurrent siblings, by each key in turn, and only as far as it is needed."""
         if len(places) < 2 or not keys:
             return places
+        if anchor is not None and _is_fallback(anchor):
+            # LangChain reports what `with_fallbacks` tries as siblings of the run that tries it.
+            tried = [place for place in places if _number(place) <= anchor.last]
+            others = [place for place in places if _number(place) > anchor.last]
+            return [*tried, *self.forked(others, keys)]
         groups: dict[Any, list[PlaceT]] = defaultdict(list)
         for place in places:
             groups[keys[0](place)].append(place)
-        return [place for key in sorted(groups) for place in self._by(groups[key], keys[1:])]
+        return [place for key in sorted(groups) for place in self.forked(groups[key], keys[1:])]
 
-    def index_in(self, parent: PlaceT | None) -> Callable[[PlaceT], int]:
-        """Where the inputs of a run stand in the list that its parent was given."""
-        listed = parent.inputs if parent is not None else None
-        indexes: dict[str, int] = {}
-        for index, item in enumerate(listed if isinstance(listed, list) else ()):
-            indexes.setdefault(self.text(item), index)
-        return lambda place: indexes.get(self.text(place.inputs), len(indexes)) if indexes else 0
+    def following(
+        self, places: list[PlaceT], keys: Sequence[Callable[[PlaceT], Any]]
+    ) -> list[PlaceT]:
+        """What one thread or task did, in the order in which it did it.
 
-    def subtree(self, place: PlaceT) -> str:
-        known = self.subtrees.get(place)
-        if known is None:
-            own = self.text(
-                [place.name, sorted(place.tags), place.metadata, place.inputs, place.content()]
-            )
-            known = "\n".join([own, *map(self.subtree, place.children), ""])
-            self.subtrees[place] = known
-        return known
+        A job that a worker of a pool handed to the same pool may have run on the same worker.
+        """
+        is_pool = len(places) > 1 and _pool_of(places[0].origin) is not None
+        return self.forked(places, keys) if is_pool else places
+
+    def own_text(self, place: PlaceT) -> str:
+        """All that can be seen of a run, without what is under it."""
+        return self.text([place.name, place.inputs, place.content()])
+
+    def text_below(self, place: PlaceT) -> str:
+        """Names and inputs of what is under a run, and of what hangs on it."""
+        below = [*place.children, *self.hanging_on(place)]
+        return self.text([[inner.name, inner.inputs] for inner in below]) if below else ""
+
+    def branch_digest(self, place: PlaceT) -> bytes:
+        """Stands for a run, what is under it, and what hangs on it."""
+        return _digest(place, self.branch_digests, self.hanging_on, self.tree_digest)
+
+    def tree_digest(self, place: PlaceT) -> bytes:
+        """Stands for a run and what is under it."""
+        return _digest(place, self.tree_digests, _children, self.own_digest)
+
+    def own_digest(self, place: PlaceT) -> bytes:
+        return sha256(self.own_text(place).encode("utf-8", "surrogatepass")).digest()
+
+    def hanging_on(self, place: PlaceT) -> Sequence[PlaceT]:
+        return self.hanging.get(place, ())
+
+
+def _digest(
+    place: PlaceT,
+    known: dict[PlaceT, bytes],
+    below: Callable[[PlaceT], Sequence[PlaceT]],
+    own: Callable[[PlaceT], bytes],
+) -> bytes:
+    """The digest of a place and of those below it, without recursion."""
+    todo = [place]
+    while todo:
+        top = todo[-1]
+        missing = [] if top in known else [inner for inner in below(top) if inner not in known]
+        if missing:
+            todo += missing
+            continue
+        todo.pop()
+        if top not in known:
+            known[top] = sha256(own(top) + b"".join(map(known.__getitem__, below(top)))).digest()
+    return known[place]
+
+
+def _children(place: Place) -> list[Any]:
+    return place.children
 
 
 def _number(place: Place) -> int:
     return place.origin.number if place.origin is not None else 0
 
 
-def _executor_number(place: Place) -> tuple[int, int]:
-    """Numbers of the executor and the task, which count up as they are created."""
-    if place.origin is None:
-        return (0, 0)
-    executor, _, _worker = place.origin.thread_name.rpartition("_")
-    return (_last_number(executor), _last_number(place.origin.lane[2]))
+def _is_fallback(place: Place | None) -> bool:
+    """Whether a run is one that tries others, one after another, on any thread or task."""
+    return place is not None and place.name == _FALLBACKS
 
 
-def _last_number(text: str) -> int:
-    numbers = _NUMBER.findall(text)
-    return int(numbers[-1]) if numbers else 0
+def _is_on_thread(origin: Origin, lane: Lane, parent: Place | None) -> bool:
+    """Whether a start is on the thread of its parent, and the thread is the parent's still.
+
+    A worker of a pool takes another job once its job has ended.
+    """
+    if origin.lane[0] != lane[0]:
+        return False
+    return parent is None or _pool_of(origin) is None or origin.number <= parent.last
+
+
+def _goes_on(origin: Origin, earlier: Origin | None) -> bool:
+    """Whether two starts are on the same thread or task, or on workers of the same pool."""
+    if earlier is None:
+        return False
+    pool = _pool_of(origin)
+    return origin.lane == earlier.lane if pool is None else pool == _pool_of(earlier)
+
+
+def _pool_of(origin: Origin | None) -> str | None:
+    """The name of the thread pool that a start may be on, without that of the worker."""
+    if origin is None or origin.lane[1] or not origin.thread_name:
+        return None
+    worker = _WORKER.fullmatch(origin.thread_name)
+    return origin.thread_name if worker is None else worker[1]

@@ -10,7 +10,9 @@ from uuid import UUID
 from pytest_runlog.model.data import (
     SavedError,
     error_to_data,
+    group_chunks,
     metadata_to_data,
+    sort_keys,
     tags_to_data,
     to_data,
 )
@@ -84,12 +86,12 @@ def _nested(root: Run, mask: Mask, facts: Any) -> dict[str, Data]:
 
 
 def _without_times(run: Run, mask: Mask) -> dict[str, Data]:
-    return {
+    facts = {
         "name": mask.text(run.name),
         "type": run.type,
         "status": run.status,
         "tags": tags_to_data(run.tags, mask),
-        "metadata": metadata_to_data(run.metadata, mask),
+        "metadata": metadata_to_data(run.metadata, mask, run.tags),
         "inputs": to_data(run.inputs, mask, "inputs"),
         "output": to_data(run.output, mask, "output"),
         "error": error_to_data(run.error, mask),
@@ -98,12 +100,17 @@ def _without_times(run: Run, mask: Mask) -> dict[str, Data]:
         "tokens": run.usage._asdict(),
         "tool_calls": to_data(run.tool_calls, mask, "tool_calls"),
         "attempt": run.attempt,
-        "chunks": [to_data(chunk.value, mask, "chunks") for chunk in run.chunks],
+        "chunks": group_chunks(_chunks_to_data(run, mask)),
         "events": [
             {"name": mask.text(event.name), "data": to_data(event.data, mask, "events")}
             for event in run.events
         ],
     }
+    return {name: sort_keys(fact) for name, fact in facts.items()}
+
+
+def _chunks_to_data(run: Run, mask: Mask) -> list[Data]:
+    return [to_data(chunk.value, mask, "chunks") for chunk in run.chunks]
 
 
 class _Errors:
@@ -140,6 +147,7 @@ def _with_times(run: Run, mask: Mask, first: int, errors: _Errors) -> dict[str, 
         "end": None if run.end is None else run.end.isoformat(),
         "start_ns": run.start_ns - first,
         "end_ns": None if run.end_ns is None else run.end_ns - first,
+        "chunks": _chunks_to_data(run, mask),
         "chunk_times": [chunk.at for chunk in run.chunks],
         "event_times": [event.at for event in run.events],
         "notes": [

@@ -6,7 +6,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pytest_runlog.model.data import error_to_data, metadata_to_data, tags_to_data, to_data
+from pytest_runlog.model.data import (
+    error_to_data,
+    group_chunks,
+    metadata_to_data,
+    tags_to_data,
+    to_data,
+)
 from pytest_runlog.model.runs import MODEL_TYPES
 
 if TYPE_CHECKING:
@@ -83,7 +89,7 @@ def _details(run: Run, mask: Mask, level: Level) -> Iterator[str]:
     if level == "full":
         if run.tags:
             yield "tags   " + value_text(tags_to_data(run.tags, mask))
-        metadata = metadata_to_data(run.metadata, mask)
+        metadata = metadata_to_data(run.metadata, mask, run.tags)
         if metadata:
             yield "meta   " + value_text(metadata)
     yield "in     " + value_text(to_data(run.inputs, mask, "inputs"))
@@ -102,8 +108,9 @@ def _details(run: Run, mask: Mask, level: Level) -> Iterator[str]:
                 to_data(event.data, mask, "events")
             )
         if run.chunks:
-            values = [chunk.value for chunk in run.chunks]
-            yield f"chunks {len(values)}: " + value_text(to_data(values, mask, "chunks"))
+            chunks = to_data([chunk.value for chunk in run.chunks], mask, "chunks")
+            grouped = group_chunks(chunks) if isinstance(chunks, list) else chunks
+            yield f"chunks {len(run.chunks)}: " + value_text(grouped)
 
 
 def _count(count: int | None) -> str:
@@ -118,7 +125,7 @@ def _text(data: Data) -> str:
     if isinstance(data, dict):
         if "@type" in data:
             return _thing(data)
-        return f"{{{', '.join(f'{quote(key)}: {_text(item)}' for key, item in data.items())}}}"
+        return f"{{{', '.join(f'{quote(key)}: {_text(data[key])}' for key in sorted(data))}}}"
     return json.dumps(data)
 
 

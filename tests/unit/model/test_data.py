@@ -22,8 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
 from pytest_runlog.model.data import (
     SavedError,
     error_to_data,
+    group_chunks,
     metadata_to_data,
     secrets_in,
+    sort_keys,
     tags_to_data,
     to_data,
 )
@@ -260,12 +262,53 @@ def test_metadata_is_shown_without_what_is_new_each_time() -> None:
         7: "seven",
     }
 
-    assert metadata_to_data(metadata, NO_MASK) == {
+    assert metadata_to_data(metadata, NO_MASK, ["graph:step:1"]) == {
         "customer": "acme",
         "thread_id": "7",
         "langgraph_node": "plan",
         "7": "seven",
     }
+
+
+def test_the_place_of_a_node_is_not_shown_for_what_the_node_runs() -> None:
+    metadata = {"customer": "acme", "langgraph_node": "plan", "langgraph_step": 1}
+
+    assert metadata_to_data(metadata, NO_MASK, ["seq:step:1"]) == {"customer": "acme"}
+
+
+def test_sorted_data_has_its_keys_in_order_and_its_objects_as_they_are() -> None:
+    value = {"b": [{"d": 1, "c": 2}], "a": Document("text", metadata={"f": 1, "e": 2})}
+
+    assert json.dumps(sort_keys(data(value))) == (
+        '{"a": {"@type": "Document", "metadata": {"e": 2, "f": 1}, "page_content": "text"}, '
+        '"b": [{"c": 2, "d": 1}]}'
+    )
+
+
+def test_chunks_of_branches_are_grouped_by_branch_and_others_stay() -> None:
+    chunks = [
+        {"whole": 1, "input": 2},
+        {"b": {"y": "1"}},
+        {"a": "1"},
+        {"b": {"x": "2"}},
+        {"a": "2"},
+        {"b": {"y": "3"}},
+        "end",
+        {"b": "4"},
+        {"a": "3"},
+    ]
+
+    assert group_chunks(chunks) == [
+        {"whole": 1, "input": 2},
+        {"a": "1"},
+        {"a": "2"},
+        {"b": {"x": "2"}},
+        {"b": {"y": "1"}},
+        {"b": {"y": "3"}},
+        "end",
+        {"a": "3"},
+        {"b": "4"},
+    ]
 
 
 def test_tags_are_sorted() -> None:
