@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog.measures.units import count_text
+from pytest_runlog.model.text import name_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,13 +24,13 @@ def nothing_recorded(what: str) -> str:
     )
 
 
-def not_one_root(roots: Sequence[Run], tree: str) -> str:
-    """`root` was asked for, and there is not exactly one."""
-    if not roots:
+def not_one_root(names: Sequence[str], tree: str) -> str:
+    """`root` was asked for, and there is not exactly one: these are named so."""
+    if not names:
         return nothing_recorded("expected one root")
-    listed = "\n".join(f"  {index}. {root.name}" for index, root in enumerate(roots))
+    listed = "\n".join(f"  {index}. {name_text(name)}" for index, name in enumerate(names))
     return (
-        f"expected one root, but {len(roots)} runs have no parent:\n{listed}\n"
+        f"expected one root, but {len(names)} runs have no parent:\n{listed}\n"
         "Use `runlog.roots[i]`, or `with runlog.capture() as part:` around the call that you "
         f"mean.\n{tree}"
     )
@@ -39,7 +40,11 @@ def not_one(
     criteria: Mapping[str, Any], found: Sequence[Run], names: Iterable[str], tree: str
 ) -> str:
     """`one(...)` was asked for, and not exactly one run matches."""
-    asked = ", ".join(f"{key}={value!r}" for key, value in criteria.items() if value is not None)
+    asked = ", ".join(
+        f"{key}={getattr(value, '__name__', None) or repr(value)}"
+        for key, value in criteria.items()
+        if value is not None
+    )
     expected = f"expected one run with {asked}" if asked else "expected one run"
     if found:
         return f"{expected}, but {len(found)} match:\n{tree}"
