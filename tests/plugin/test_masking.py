@@ -35,7 +35,7 @@ def test_a_variable_that_the_test_sets_is_masked_too(project: Project) -> None:
 def test_a_secret_under_its_key_is_masked_wherever_it_appears(project: Project) -> None:
     result = project.run("""
         def test_answer(runlog):
-            question_chain().invoke({"question": "is it t0p-secret?", "api_key": "t0p-secret"})
+            question_chain().invoke({"api_key": "t0p-secret", "question": "is it t0p-secret?"})
             assert False
     """)
 
@@ -67,7 +67,7 @@ def test_a_hook_masks_by_where_a_value_is(project: Project) -> None:
     result = project.run(
         """
         def test_answer(runlog):
-            question_chain().invoke({"question": "why?", "user": {"email": "a@b.c", "age": 42}})
+            question_chain().invoke({"question": "why?", "user": {"age": 42, "email": "a@b.c"}})
             assert False
         """,
         conftest="""

@@ -78,11 +78,16 @@ def test_it_fails_a_test_that_requested_the_fixture_from_its_body(project: Proje
     result.stdout.fnmatch_lines(["E * pytest_runlog.plugin.RecordingError: *"])
 
 
-def test_it_fails_a_test_that_recorded_only_a_section(project: Project) -> None:
+@pytest.mark.parametrize("section", ["runlog.capture()", "pytest_runlog.record()"])
+def test_it_fails_the_test_though_a_recording_inside_of_it_met_the_failure(
+    project: Project, section: str
+) -> None:
     result = project.run(
-        """
+        f"""
+        import pytest_runlog
+
         def test_answer(runlog):
-            with runlog.capture():
+            with {section}:
                 assert ask() == ANSWER
         """,
         conftest=BROKEN,
