@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -32,20 +33,22 @@ SCHEMA = 1
 
 def runs_to_dict(roots: Iterable[Run], mask: Mask) -> dict[str, Data]:
     """The runs without times and ids: the same chain on the same inputs gives the same."""
-    return {"runs": [_nested(root, mask, _without_times) for root in roots]}
+    return {"runs": [_nested(root, mask) for root in roots]}
 
 
 def save_runs(roots: Iterable[Run], mask: Mask, path: Path) -> None:
     """Write the runs, times included and secrets masked, as JSON."""
     roots = list(roots)
+    runs = list(walk(roots))
     first = min((root.start_ns for root in roots), default=0)
-    errors = _Errors(walk(roots))
+    errors = _Errors(runs)
+    places = {id(run): place for place, run in enumerate(runs)}
     saved = {
         "schema": SCHEMA,
         "errors": errors.to_data(mask),
         "runs": [
-            _nested(root, mask, lambda run, mask: _with_times(run, mask, first, errors))
-            for root in roots
+            {**_with_times(run, mask, first, errors), "parent": places.get(id(run.parent))}
+            for run in runs
         ],
     }
     text = json.dumps(saved, indent=1, ensure_ascii=True)
@@ -70,17 +73,17 @@ def load_runs(path: Path) -> Runs:
         )
     try:
         errors = _loaded_errors(saved["errors"])
-        return Runs(walk([_loaded(root, None, errors) for root in saved["runs"]]))
+        return Runs(walk(_loaded_roots(saved["runs"], errors)))
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is not a complete saved run log: {error!r}") from None
 
 
-def _nested(root: Run, mask: Mask, facts: Any) -> dict[str, Data]:
-    top: dict[str, Data] = facts(root, mask)
+def _nested(root: Run, mask: Mask) -> dict[str, Data]:
+    top = _without_times(root, mask)
     todo = [(root, top)]
     while todo:
         run, data = todo.pop()
-        data["children"] = [facts(child, mask) for child in run.children]
+        data["children"] = [_without_times(child, mask) for child in run.children]
         todo += zip(run.children, data["children"])
     return top
 
@@ -159,8 +162,23 @@ def _with_times(run: Run, mask: Mask, first: int, errors: _Errors) -> dict[str, 
     }
 
 
+def _loaded_roots(saved: list[dict[str, Any]], errors: list[SavedError]) -> list[Run]:
+    runs: list[Run] = []
+    children: dict[int | None, list[Run]] = defaultdict(list)
+    for facts in saved:
+        place = facts["parent"]
+        if place is not None and not 0 <= place < len(runs):
+            raise ValueError(f"the parent of run {len(runs)} does not come before it")
+        run = _loaded(facts, None if place is None else runs[place], errors)
+        runs.append(run)
+        children[place].append(run)
+    for place, run in enumerate(runs):
+        object.__setattr__(run, "children", Runs(children[place]))
+    return children[None]
+
+
 def _loaded(saved: Mapping[str, Any], parent: Run | None, errors: list[SavedError]) -> Run:
-    run = Run(
+    return Run(
         id=UUID(saved["id"]),
         name=saved["name"],
         type=saved["type"],
@@ -189,9 +207,6 @@ def _loaded(saved: Mapping[str, Any], parent: Run | None, errors: list[SavedErro
         usage=TokenUsage(**saved["tokens"]),
         parent=parent,
     )
-    children = Runs([_loaded(child, run, errors) for child in saved["children"]])
-    object.__setattr__(run, "children", children)
-    return run
 
 
 def _loaded_errors(saved: list[dict[str, Any]]) -> list[SavedError]:

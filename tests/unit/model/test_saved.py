@@ -299,13 +299,13 @@ def test_a_file_that_is_no_saved_run_log_is_named_with_what_is_wrong(
 
 
 @pytest.mark.usefixtures("loaded")
-@pytest.mark.parametrize("fact", ["id", "children", "chunks", "tokens", "start", "notes"])
+@pytest.mark.parametrize("fact", ["id", "parent", "chunks", "tokens", "start", "notes"])
 def test_a_run_of_which_something_is_of_the_wrong_kind_is_not_loaded(
     fact: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.json"
     saved = json.loads(path.read_text())
-    saved["runs"][0]["children"][0][fact] = 5
+    saved["runs"][1][fact] = 5
     path.write_text(json.dumps(saved))
 
     with pytest.raises(ValueError, match="is not a complete saved run log"):
