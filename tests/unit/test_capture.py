@@ -575,6 +575,17 @@ def test_what_was_loaded_has_no_handlers_to_give(log: RunLogCapture, tmp_path: P
             ask()
 
 
+def test_what_was_loaded_can_be_cleared(log: RunLogCapture, tmp_path: Path) -> None:
+    search.invoke("x")
+    log.save(tmp_path / "run.json")
+    loaded = RunLogCapture.load(tmp_path / "run.json")
+
+    loaded.clear()
+
+    assert loaded.runs == []
+    assert log.names == ["search"]
+
+
 def test_a_saved_capture_has_no_secrets(
     log: RunLogCapture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

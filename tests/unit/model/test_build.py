@@ -78,9 +78,10 @@ def test_a_completion_model_takes_text_and_gives_text() -> None:
     assert (built.inputs, built.output) == ("hi", "hello")
 
 
-def test_a_model_that_answered_nothing_has_no_output() -> None:
+@pytest.mark.parametrize("generations", [[], [[]]])
+def test_a_model_that_answered_nothing_has_no_output(generations: list[Any]) -> None:
     tape = Tape()
-    tape.end(tape.start(type="llm"), LLMResult(generations=[]))
+    tape.end(tape.start(type="llm"), LLMResult(generations=generations))
 
     assert tape.runs()[0].output is None
     assert tape.runs()[0].status == "ok"
