@@ -6,6 +6,7 @@ import asyncio
 
 import freezegun  # noqa: F401
 import hypothesis  # noqa: F401
+import numpy as np  # noqa: F401 (freezegun finds it in LangChain; it loads once per process)
 import pytest
 import time_machine  # noqa: F401
 
