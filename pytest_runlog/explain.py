@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pytest_runlog.capture import RunLogCapture
     from pytest_runlog.model.runs import Run
 
+_LONGEST_TREE = 400
+"""Lines. Of a longer tree, a failing test shows only that many names."""
+
 
 def nothing_recorded(what: str) -> str:
     """Why a capture may be empty."""
@@ -91,9 +94,19 @@ def sections(capture: RunLogCapture) -> list[tuple[str, str]]:
     """What a failing test shows: the run tree, and what to know about it."""
     if not capture.runs:
         return []
-    unfinished = capture.unfinished
-    lines = [capture.tree()]
-    if unfinished:
-        runs = count_text(len(unfinished), "run")
-        lines.append(f"{runs} had not ended by then; no other test will see what is still to come.")
+    lines = capture.tree().split("\n")
+    if len(lines) > _LONGEST_TREE:
+        lines = capture.tree("shape").split("\n")
+        hidden = len(lines) - _LONGEST_TREE
+        if hidden > 0:
+            lines[_LONGEST_TREE:] = [f"… and {count_text(hidden, 'more run')}"]
+        lines.append(
+            f"There are {len(capture.runs):,} runs, so only their names are shown; "
+            "`print(runlog.tree())` shows all."
+        )
+    if unfinished := len(capture.unfinished):
+        lines.append(
+            f"{count_text(unfinished, 'run')} had not ended by then; no other test will see what "
+            "is still to come."
+        )
     return [("runlog", "\n".join(lines))]

@@ -151,6 +151,41 @@ def test_a_failing_test_that_ran_no_chain_shows_no_section(project: Project) -> 
     result.stdout.no_fnmatch_line("*-- runlog --*")
 
 
+def test_of_very_many_runs_only_the_names_are_shown(project: Project) -> None:
+    result = project.run("""
+        from support.chains import search
+
+        def test_answer(runlog):
+            for _ in range(401):
+                search.invoke("why?")
+            ask()
+            assert False
+    """)
+
+    lines = section(result, "runlog").splitlines()
+    assert lines[:400] == ["search (tool)"] * 400
+    assert lines[400:] == [
+        "… and 5 more runs",
+        "There are 405 runs, so only their names are shown; `print(runlog.tree())` shows all.",
+    ]
+
+
+def test_of_many_runs_none_is_left_out(project: Project) -> None:
+    result = project.run("""
+        from support.chains import search
+
+        def test_answer(runlog):
+            for _ in range(134):
+                search.invoke("why?")
+            assert False
+    """)
+
+    assert section(result, "runlog").splitlines() == [
+        *["search (tool)"] * 134,
+        "There are 134 runs, so only their names are shown; `print(runlog.tree())` shows all.",
+    ]
+
+
 @pytest.mark.parametrize("choice", ["no", "stdout"])
 def test_show_capture_hides_the_tree_with_what_else_was_captured(
     project: Project, choice: str
