@@ -87,6 +87,11 @@ def shown_metadata(metadata: Mapping[Any, Any], tags: Iterable[str]) -> dict[Any
     }
 
 
+def is_object(data: dict[Any, Data]) -> bool:
+    """Whether this dict stands for an object that JSON cannot hold."""
+    return isinstance(data.get("@type"), str)
+
+
 def sort_keys(data: Data) -> Data:
     """The data with the keys of its dicts sorted.
 
@@ -96,7 +101,7 @@ def sort_keys(data: Data) -> Data:
     if isinstance(data, list):
         return [sort_keys(item) for item in data]
     if isinstance(data, dict):
-        keys = data if "@type" in data else sorted(data)
+        keys = data if is_object(data) else sorted(data)
         return {key: sort_keys(data[key]) for key in keys}
     return data
 
@@ -110,7 +115,7 @@ def group_chunks(chunks: Iterable[Any], depth: int = 0) -> list[Any]:
     grouped: list[Any] = []
     branches: dict[Any, list[Any]] = {}
     for chunk in [*chunks, None]:
-        if isinstance(chunk, dict) and len(chunk) == 1 and "@type" not in chunk:
+        if isinstance(chunk, dict) and len(chunk) == 1 and not is_object(chunk):
             ((key, value),) = chunk.items()
             branches.setdefault(key, []).append(value)
             continue

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from pytest_runlog.model.data import (
     error_to_data,
     group_chunks,
+    is_object,
     metadata_to_data,
     tags_to_data,
     to_data,
@@ -123,7 +124,7 @@ def _text(data: Data) -> str:
     if isinstance(data, list):
         return f"[{', '.join(map(_text, data))}]"
     if isinstance(data, dict):
-        if "@type" in data:
+        if is_object(data):
             return _thing(data)
         return f"{{{', '.join(f'{quote(key)}: {_text(data[key])}' for key in sorted(data))}}}"
     return json.dumps(data)

@@ -52,6 +52,7 @@ def text_of(value: Any) -> str:
         (1 + 2j, "(1+2j)"),
         (b"ab", 'bytes(size=2, sha256="fb8e20fc2e4c")'),
         (object(), "<object object at 0x…>"),
+        ({"@type": ["Person"]}, '{"@type": ["Person"]}'),
     ],
 )
 def test_a_value_is_one_line(value: Any, text: str) -> None:
