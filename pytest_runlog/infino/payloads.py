@@ -103,7 +103,6 @@ class Payloads:
         """A run began: the prompts of a model, as LangChain reports them to handlers."""
         if run_id is not None and run_id in self._running:
             return []
-        self._ended.pop(run_id, None)  # a run id may be used again
         self._remember(self._running, run_id, _Running(at, step_of(tags), at))
         if type_ == "llm":
             prompts = inputs

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from freezegun import freeze_time
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 import pytest_runlog
@@ -191,6 +192,15 @@ def test_a_payload_is_dated_by_the_start_or_end_of_its_run() -> None:
         moment = model.start if "prompt" in body else model.end
         assert body["date"] == int(moment.timestamp())
         assert before <= body["date"] <= after
+
+
+def test_a_payload_is_dated_by_the_clock_that_a_test_has_frozen() -> None:
+    with freeze_time("2020-02-02"):
+        log = record(question_chain(), {"question": QUESTION})
+
+    dates = {body["date"] for _, body in log.infino.calls}
+    assert dates <= {int(log.root.start.timestamp()) + seconds for seconds in range(60)}
+    assert log.root.start.year == 2020
 
 
 def test_a_run_whose_parent_nobody_saw_start_is_dated_too() -> None:

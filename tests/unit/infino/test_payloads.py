@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -9,6 +9,10 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
 from pytest_runlog.infino.payloads import Payload, Payloads, answer_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
 
 
 @pytest.mark.parametrize(
@@ -118,13 +122,49 @@ def test_the_order_of_the_payloads_of_a_failed_call() -> None:
     ]
 
 
-def test_the_same_exception_in_unrelated_runs_is_logged_for_each() -> None:
+@pytest.mark.parametrize("run_id", [uuid4, lambda: None], ids=["with run ids", "without"])
+def test_the_same_exception_in_unrelated_runs_is_logged_for_each(
+    run_id: Callable[[], UUID | None],
+) -> None:
     payloads = Payloads()
     error = ValueError("no")
 
-    sent = [payloads.failed(uuid4(), None, "tool", error, None, 0, 0) for _ in range(2)]
+    sent = [payloads.failed(run_id(), None, "tool", error, None, 0, 0) for _ in range(2)]
 
     assert [len(calls) for calls in sent] == [1, 1]
+
+
+def logged_of_steps(*steps: tuple[int, int, int]) -> list[bool]:
+    """Of steps of a sequence that fail with one exception, each with its number, start and
+    end, in the order of their ends: whether the exception is logged for it.
+    """
+    payloads = Payloads()
+    parent = uuid4()
+    payloads.started(parent, "chain", {}, (), 0, 0)
+    error = ValueError("no")
+    run_ids = {step: uuid4() for step in steps}
+    for step in sorted(steps, key=lambda step: step[1]):
+        payloads.started(run_ids[step], "chain", {}, [f"seq:step:{step[0]}"], step[1], 0)
+    return [
+        bool(payloads.failed(run_ids[step], parent, "chain", error, None, step[2], 0))
+        for step in steps
+    ]
+
+
+def test_an_error_that_a_step_got_from_the_step_it_reads_from_is_logged_for_that_one() -> None:
+    assert logged_of_steps((1, 10, 50), (2, 20, 60), (3, 30, 70)) == [True, False, False]
+
+
+def test_an_error_of_a_step_that_reads_from_another_is_logged_for_it() -> None:
+    assert logged_of_steps((2, 20, 50), (1, 10, 60)) == [True, True]
+
+
+def test_the_same_exception_in_steps_that_follow_one_another_is_logged_for_each() -> None:
+    assert logged_of_steps((1, 10, 20), (2, 30, 40)) == [True, True]
+
+
+def test_an_error_of_what_fallbacks_tried_beside_them_is_logged_for_what_they_tried() -> None:
+    assert logged_of_steps((2, 20, 30), (2, 10, 40)) == [True, False]
 
 
 def test_the_repr_of_a_payload_shows_what_is_no_secret() -> None:
