@@ -79,6 +79,10 @@ class InfinoCallbackHandler(BaseCallbackHandler):
         self._send = sender_for(client, self.index)
         self._client = client
 
+    def __deepcopy__(self, memo: object) -> InfinoCallbackHandler:
+        """Itself: a copy of a model reports to the same handler, as connections do not copy."""
+        return self
+
     def on_llm_start(
         self,
         serialized: dict[str, Any] | None,

@@ -426,6 +426,16 @@ def test_a_run_that_was_forgotten_sends_all_but_its_latency(
     assert keys(client.calls)[2:] == ["latency", "error", "prompt_response"]
 
 
+def test_a_deep_copy_of_a_model_reports_to_the_same_handler(
+    handler: InfinoCallbackHandler, client: ListClient
+) -> None:
+    model = chat("hello", usage=None, callbacks=[handler])
+
+    run(model.model_copy(deep=True))
+
+    assert len(client.calls) == 4
+
+
 def test_importing_it_imports_no_client_no_tokenizer_and_no_tracer() -> None:
     code = (
         "import sys; from pytest_runlog import InfinoCallbackHandler, InfinoRecorder; "
