@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_runlog.model.order import Text
 
 _ATTEMPT = "retry:attempt:"
+_FALLBACKS = "RunnableWithFallbacks"
 _INTERRUPTIONS = (CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
@@ -96,6 +97,10 @@ class _Draft(Place):
         if error is None:
             return "ok"
         return "interrupted" if is_interruption(error) else "error"
+
+    def runs_at(self, number: int) -> bool:
+        """Whether this had not ended when the start of that number was reported."""
+        return self.ending is None or self.last >= number
 
     def details(self) -> dict[str, Any]:
         return (self.start.details or {}) if self.start is not None else {}
@@ -221,16 +226,42 @@ def _add(draft: _Draft, event: Event, last: int) -> None:
 def _join(drafts: list[_Draft]) -> list[_Draft]:
     """Make the tree, and return its roots: the runs whose parents nobody saw start."""
     known: dict[UUID, _Draft] = {}
+    numbered: dict[int | None, _Draft] = {}
     roots = []
     for draft in drafts:
         parent = known.get(draft.parent_id) if draft.parent_id is not None else None
         known[draft.run_id] = draft
+        if draft.origin is not None:
+            before = numbered.get(draft.origin.previous)
+            parent = _tried_by(draft, draft.origin.number, before, parent) or parent
+            numbered[draft.origin.number] = draft
         if parent is None:
             roots.append(draft)
         else:
             draft.parent = parent
             parent.children.append(draft)
     return roots
+
+
+def _tried_by(
+    draft: _Draft, number: int, before: _Draft | None, parent: _Draft | None
+) -> _Draft | None:
+    """The run of a `RunnableWithFallbacks` that tries this one, under which it belongs.
+
+    What it tries gets its own config, and so LangChain reports its own parent for both
+    (langchain#36072). It tries one after another and does nothing else: so it is the one that
+    the context of the new run has seen start, with the same parent, of which nothing runs.
+    """
+    while before is not None and before is not parent:
+        if (
+            before.name == _FALLBACKS
+            and before.parent_id == draft.parent_id
+            and before.runs_at(number)
+            and not any(child.runs_at(number) for child in before.children)
+        ):
+            return before
+        before = before.parent
+    return None
 
 
 def _number_attempts(drafts: list[_Draft]) -> None:
