@@ -6,11 +6,13 @@ import asyncio
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.callbacks import adispatch_custom_event, dispatch_custom_event
 from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import (
     Runnable,
@@ -898,6 +900,51 @@ def test_a_graph_gives_its_last_state(drive: Driver, runlog: RunLogCapture) -> N
     drive(graph(), INPUT, {})
 
     assert runlog.root.output == {"question": QUESTION, "documents": [RFC], "answer": ANSWER}
+
+
+@pytest.mark.parametrize("mode", ["values", "updates", "messages"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["stream", "astream"])
+def test_however_a_graph_is_streamed_it_has_the_same_runs(
+    mode: str, is_async: bool, runlog: RunLogCapture
+) -> None:
+    if is_async:
+        asyncio.run(collect(graph().astream(INPUT, stream_mode=mode)))
+    else:
+        list(graph().stream(INPUT, stream_mode=mode))
+
+    assert [run.path for run in runlog.runs if run.type != "chain"] == [
+        "LangGraph/retrieve/retrieve/FakeRetriever",
+        "LangGraph/answer/answer/RunnableSequence/ChatPromptTemplate",
+        "LangGraph/answer/answer/RunnableSequence/FakeChat",
+        "LangGraph/answer/answer/RunnableSequence/StrOutputParser",
+    ]
+    assert {run.status for run in runlog.runs} == {"ok"}
+    chunks = [chunk.value.content for chunk in runlog.one("FakeChat").chunks]
+    assert chunks == (["JSON ", "Patch", ""] if mode == "messages" else [])
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+@pytest.mark.skipif(
+    "v3" not in str(signature(BaseChatModel.astream_events)),
+    reason="this langchain-core has no astream_events(version='v3')",
+)
+@pytest.mark.parametrize(
+    ("make", "value"), [(chat, QUESTION), (graph, INPUT)], ids=["model", "graph"]
+)
+def test_the_events_of_the_third_streaming_protocol_are_notes_of_the_model(
+    make: Callable[[], Any], value: Any, runlog: RunLogCapture
+) -> None:
+    async def main() -> None:
+        stream = await make().astream_events(value, version="v3")
+        await collect(stream)
+
+    asyncio.run(main())
+
+    model = runlog.one("FakeChat")
+    assert {note.name for note in model.notes} == {"stream_event"}
+    assert model.notes[0].data["event"] == "message-start"
+    assert len(model.chunks) == 3
+    assert model.tokens == TOKENS_OF_ONE_ANSWER
 
 
 @driven
