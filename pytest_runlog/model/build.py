@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +167,8 @@ def _gather(events: Iterable[Event], forgotten: frozenset[UUID]) -> list[_Draft]
             last = max(last, event.number)
             if draft is not None and draft.ending is None and draft.start is not None:
                 draft.reports += 1
+                # The context has seen the last of the reports.
+                draft.origin = draft.origin and draft.origin._replace(number=event.number)
                 continue
             draft = _begin(event)
         elif draft is None:
@@ -227,13 +229,15 @@ def _join(drafts: list[_Draft]) -> list[_Draft]:
     """Make the tree, and return its roots: the runs whose parents nobody saw start."""
     known: dict[UUID, _Draft] = {}
     numbered: dict[int | None, _Draft] = {}
+    named = {draft.parent_id for draft in drafts}
+    lonely = {draft for draft in drafts if draft.name == _FALLBACKS and draft.run_id not in named}
     roots = []
     for draft in drafts:
         parent = known.get(draft.parent_id) if draft.parent_id is not None else None
         known[draft.run_id] = draft
-        if draft.origin is not None:
+        if lonely and draft.origin is not None:
             before = numbered.get(draft.origin.previous)
-            parent = _tried_by(draft, draft.origin.number, before, parent) or parent
+            parent = _tried_by(draft, draft.origin.number, before, parent, lonely) or parent
             numbered[draft.origin.number] = draft
         if parent is None:
             roots.append(draft)
@@ -244,17 +248,22 @@ def _join(drafts: list[_Draft]) -> list[_Draft]:
 
 
 def _tried_by(
-    draft: _Draft, number: int, before: _Draft | None, parent: _Draft | None
+    draft: _Draft,
+    number: int,
+    before: _Draft | None,
+    parent: _Draft | None,
+    lonely: Container[_Draft],
 ) -> _Draft | None:
     """The run of a `RunnableWithFallbacks` that tries this one, under which it belongs.
 
     What it tries gets its own config, and so LangChain reports its own parent for both
     (langchain#36072). It tries one after another and does nothing else: so it is the one that
     the context of the new run has seen start, with the same parent, of which nothing runs.
+    Where LangChain names it as the parent of anything (a batch), it names it always.
     """
     while before is not None and before is not parent:
         if (
-            before.name == _FALLBACKS
+            before in lonely
             and before.parent_id == draft.parent_id
             and before.runs_at(number)
             and not any(child.runs_at(number) for child in before.children)

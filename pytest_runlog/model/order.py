@@ -52,7 +52,8 @@ _TAG = re.compile(
     r"(seq:step|graph:step|retry:attempt|condition|branch):(-?\d+|default)|(map:key):(.*)",
     re.DOTALL,
 )
-_KINDS = ("seq:step", "graph:step", "retry:attempt", "map:key", "condition", "branch")
+_KINDS = ("seq:step", "graph:step", "retry:attempt", "map:key", "condition", "branch", "path")
+_PATH = _KINDS.index("path")
 _WORKER = re.compile(r"(.*)_\d+", re.DOTALL)
 _FALLBACKS = "RunnableWithFallbacks"
 
@@ -105,11 +106,15 @@ def sort_places(roots: Iterable[PlaceT], lane: Lane, text: Text) -> list[PlaceT]
 def structure_of(place: Place) -> Structure:
     """What LangChain's tags and LangGraph's metadata say of a run's place; comparable.
 
-    LangGraph's metadata is inherited, so it counts only where the run itself is a node.
+    LangGraph's metadata is inherited, so it counts only where the run itself is a node, or a
+    task that an `entrypoint` called.
     """
     keys: list[tuple[int, int, str]] = []
     if place.attempt == 1:
         keys.append((_KINDS.index("retry:attempt"), 1, ""))
+    node, path = place.metadata.get("langgraph_node"), place.metadata.get("langgraph_path")
+    is_call = isinstance(path, (list, tuple)) and bool(path) and path[-1] is True
+    is_node = is_call and node == place.name
     for tag in sorted(place.tags):
         found = _TAG.fullmatch(tag)
         if found is None:
@@ -121,9 +126,9 @@ def structure_of(place: Place) -> Structure:
             keys.append((_KINDS.index(kind), 0, which))
         else:
             keys.append((_KINDS.index(kind), int(which), ""))
-        if kind == "graph:step":
-            keys += _path_keys(place.metadata.get("langgraph_path"))
-            keys.append((0, 0, str(place.metadata.get("langgraph_node"))))
+        is_node = is_node or kind == "graph:step"
+    if is_node:
+        keys += [*_path_keys(path), (_PATH, 0, str(node))]
     return tuple(keys)
 
 
@@ -132,9 +137,9 @@ def _path_keys(part: Any) -> Iterator[tuple[int, int, str]]:
         for inner in part:
             yield from _path_keys(inner)
     elif isinstance(part, int):
-        yield (0, part, "")
+        yield (_PATH, part, "")
     elif part is not None:
-        yield (0, 0, str(part))
+        yield (_PATH, 0, str(part))
 
 
 class _Siblings(Generic[PlaceT]):
@@ -157,7 +162,6 @@ class _Sorter(Generic[PlaceT]):
     def __init__(self, roots: Iterable[PlaceT], text: Text) -> None:
         self.roots = list(roots)
         self.text = text
-        self.parents: dict[PlaceT, PlaceT | None] = dict.fromkeys(self.roots)
         self.entered: dict[PlaceT, int] = {}
         """Places are numbered depth-first, so those under one are without a gap."""
         self.left: dict[PlaceT, int] = {}
@@ -191,9 +195,7 @@ class _Sorter(Generic[PlaceT]):
             order.append(place)
             self.structures[place] = structure_of(place)
             todo.append((place, True))
-            for child in reversed(place.children):
-                self.parents[child] = place
-                todo.append((child, False))
+            todo += [(child, False) for child in reversed(place.children)]
         return order
 
     def siblings(
@@ -208,7 +210,7 @@ class _Sorter(Generic[PlaceT]):
         # on what is put in order is in order itself.
         for anchor in sorted({*group.forks, *group.follow}, key=_number, reverse=True):
             self.hanging[anchor] = [
-                *self.forked(group.forks[anchor], keys, anchor),
+                *self.forked(group.forks[anchor], keys),
                 *self.following(group.follow[anchor], keys),
             ]
         heads = self.forked(group.heads, keys)
@@ -228,6 +230,7 @@ class _Sorter(Generic[PlaceT]):
         group: _Siblings[PlaceT] = _Siblings()
         entered = [self.entered[place] for place in places]
         self.drop_common_structure(places)
+        tries = parent is not None and parent.name == _FALLBACKS  # one after another, anywhere
         for place in sorted(places, key=_number):
             origin = place.origin
             if origin is None:
@@ -235,7 +238,7 @@ class _Sorter(Generic[PlaceT]):
                 continue
             at_home = lane is not None and _is_on_thread(origin, lane, parent)
             untagged = not self.structures[place]
-            if (at_home and untagged and origin.lane == lane) or _is_fallback(parent):
+            if tries or (at_home and untagged and origin.lane == lane):
                 group.line.append(place)
                 continue
             anchor = self.anchor(origin, places, entered)
@@ -253,7 +256,7 @@ class _Sorter(Generic[PlaceT]):
 
     def drop_common_structure(self, places: list[PlaceT]) -> None:
         """A tag that all siblings have, because the user gave it, tells nothing of their order."""
-        common = set(self.structures[places[0]])
+        common = {key for key in self.structures[places[0]] if key[0] != _PATH}
         for place in places:
             common.intersection_update(self.structures[place])
         if common:
@@ -302,20 +305,10 @@ class _Sorter(Generic[PlaceT]):
             self.branch_digest,
         ]
 
-    def forked(
-        self,
-        places: list[PlaceT],
-        keys: Sequence[Callable[[PlaceT], Any]],
-        anchor: PlaceT | None = None,
-    ) -> list[PlaceT]:
+    def forked(self, places: list[PlaceT], keys: Sequence[Callable[[PlaceT], Any]]) -> list[PlaceT]:
         """Concurrent siblings, by each key in turn, and only as far as it is needed."""
         if len(places) < 2 or not keys:
             return places
-        if anchor is not None and _is_fallback(anchor):
-            # LangChain reports what `with_fallbacks` tries as siblings of the run that tries it.
-            tried = [place for place in places if _number(place) <= anchor.last]
-            others = [place for place in places if _number(place) > anchor.last]
-            return [*tried, *self.forked(others, keys)]
         groups: dict[Any, list[PlaceT]] = defaultdict(list)
         for place in places:
             groups[keys[0](place)].append(place)
@@ -383,19 +376,14 @@ def _number(place: Place) -> int:
     return place.origin.number if place.origin is not None else 0
 
 
-def _is_fallback(place: Place | None) -> bool:
-    """Whether a run is one that tries others, one after another, on any thread or task."""
-    return place is not None and place.name == _FALLBACKS
-
-
 def _is_on_thread(origin: Origin, lane: Lane, parent: Place | None) -> bool:
     """Whether a start is on the thread of its parent, and the thread is the parent's still.
 
-    A worker of a pool takes another job once its job has ended.
+    A worker of a pool takes another job once its job has ended, and identifiers are reused.
     """
     if origin.lane[0] != lane[0]:
         return False
-    return parent is None or _pool_of(origin) is None or origin.number <= parent.last
+    return parent is None or not origin.thread_name or origin.number <= parent.last
 
 
 def _goes_on(origin: Origin, earlier: Origin | None) -> bool:
