@@ -22,6 +22,7 @@ from pytest_runlog.model.frozen import freeze, spread
 from pytest_runlog.model.journal import Clock, Journal
 
 if TYPE_CHECKING:
+    from asyncio import Task
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
@@ -34,12 +35,24 @@ _previous: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=
 
 
 def current_lane() -> Lane:
-    """The thread, and the task if there is one, that this is called on."""
+    """The thread, or the task if there is one, that this is called on.
+
+    The task that a thread waits for (`asyncio.run`, `loop.run_until_complete`) counts as the
+    thread: what the thread does next comes after it.
+    """
     if _get_running_loop() is not None:
         task = current_task()
-        if task is not None:
+        if task is not None and not _is_waited_for(task):
             return (get_ident(), id(task), task.get_name())
     return (get_ident(), 0, "")
+
+
+def _is_waited_for(task: Task[Any]) -> bool:
+    """Whether `run_until_complete` runs until this task is done; no public name tells."""
+    callbacks = getattr(task, "_callbacks", None) or ()
+    return any(
+        getattr(callback, "__name__", "") == "_run_until_complete_cb" for callback, _ in callbacks
+    )
 
 
 class EventHandler(BaseCallbackHandler):

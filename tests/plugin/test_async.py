@@ -194,7 +194,6 @@ def test_anyio_with_one_runner_for_the_module(project: Project) -> None:
     result.assert_outcomes(passed=2)
 
 
-@pytest.mark.xfail(reason="roots in tasks that nothing joins are ordered by their inputs")
 @pytest.mark.parametrize(
     "loop",
     ["nullcontext(asyncio.run)", "closing(asyncio.new_event_loop())"],
