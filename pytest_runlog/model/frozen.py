@@ -67,14 +67,16 @@ def spread(value: Any) -> tuple[Any, ...]:
         frozen = freezer(value, {})
     except RecursionError:
         frozen = (_COPY, _copy(value, {}))
-    is_marked = type(frozen) is tuple and frozen and type(frozen[0]) is object
-    return frozen if is_marked else (frozen,)
+    return frozen if type(frozen) is tuple and _is_marked(frozen) else (frozen,)
 
 
 def gather(items: Sequence[Any]) -> Any:
     """The frozen value that `spread` gave items of."""
-    is_marked = type(items[0]) is object and items[0] in _MARKS
-    return tuple(items) if is_marked else items[0]
+    return tuple(items) if _is_marked(items) else items[0]
+
+
+def _is_marked(items: Sequence[Any]) -> bool:
+    return bool(items) and type(items[0]) is object and items[0] in _MARKS
 
 
 def thaw(value: Any) -> Any:
