@@ -40,7 +40,7 @@ class Journal:
     failures: list[Exception] = field(default_factory=list)
     """What went wrong inside our own handlers."""
     forgotten: set[UUID] = field(default_factory=set)
-    """Runs that had not ended when the journal was cleared."""
+    """Runs that had not ended when the journal was cleared, and all that they start yet."""
     _read: list[Event] = field(default_factory=list)
     _place: int = 0
     """How much of the list has been read."""
@@ -50,7 +50,10 @@ class Journal:
         """The events so far, each read once."""
         with self._reading:
             for place, record in records(self.recorded, self._place):
-                self._read.append(read_event(record))
+                event = read_event(record)
+                if isinstance(event, Start) and event.parent_id in self.forgotten:
+                    self.forgotten.add(event.run_id)
+                self._read.append(event)
                 self._place = place
         return self._read
 
