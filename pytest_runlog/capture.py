@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog import explain
+from pytest_runlog.defaults import session_options
 from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
 from pytest_runlog.model.data import secrets_in, to_data
@@ -311,18 +313,29 @@ class RunLogCapture:
         return derived
 
 
+class RecordingIncomplete(UserWarning):
+    """The recorder failed, in a recording that no test reports."""
+
+
 @contextmanager
 def record(name: str | None = None, *, options: Options | None = None) -> Iterator[RunLogCapture]:
     """Record what runs in the `with` block: in fixtures of any scope, scripts, notebooks.
 
-    The same as the `runlog` fixture, without pytest. Recordings nest, and an outer one sees
-    what an inner one sees.
+    The same as the `runlog` fixture; in a pytest session its settings apply, unless `options`
+    are given. Recordings nest, and an outer one sees what an inner one sees.
     """
-    capture = open_capture(Options() if options is None else options, name)
+    if options is None:
+        options = session_options() or Options()
+    capture = open_capture(options, name)
     try:
         yield capture
     finally:
         capture.close()
+    from pytest_runlog.recording.installer import is_recording
+
+    if capture.failures and not is_recording():
+        message = f"{explain.recording_failed(capture.failures)}\n{capture.failures[0]!r}"
+        warnings.warn(RecordingIncomplete(message), stacklevel=3)
 
 
 def open_capture(options: Options, name: str | None = None) -> RunLogCapture:

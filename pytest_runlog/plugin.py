@@ -13,6 +13,7 @@ import pytest
 # Loaded with pytest, so that no test can load it while it has the clock frozen.
 import pytest_runlog.model.journal  # noqa: F401
 from pytest_runlog import explain, hookspec
+from pytest_runlog.defaults import enter_session, leave_session
 from pytest_runlog.session.collection import SessionRecords
 from pytest_runlog.settings import (
     MARKER,
@@ -26,7 +27,7 @@ from pytest_runlog.settings import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from pytest_runlog.capture import RunLogCapture
+    from pytest_runlog.capture import Options, RunLogCapture
     from pytest_runlog.model.masking import MaskHook
 
 _SCOPE_MISMATCH = re.compile(r"ScopeMismatch.*\bfixture runlog\b")
@@ -84,6 +85,12 @@ def pytest_configure(config: pytest.Config) -> None:
         except UnsupportedLangChain as error:
             raise pytest.UsageError(f"{settings.sources['record']}: {error}") from None
     config.stash[_settings] = settings
+
+    def options() -> Options:
+        return _options(settings, config.hook)
+
+    enter_session(options)
+    config.add_cleanup(lambda: leave_session(options))
     config.pluginmanager.register(SessionRecords(), "runlog-session")
 
 
@@ -185,20 +192,24 @@ def _ini(config: pytest.Config) -> Callable[[str], Any]:
 
 
 def _open(item: pytest.Item) -> RunLogCapture:
-    from pytest_runlog.capture import Options, open_capture
+    from pytest_runlog.capture import open_capture
     from pytest_runlog.recording.versions import UnsupportedLangChain
 
-    settings = item.config.stash[_settings]
-    options = Options(settings.chunks, settings.mask, _mask_hook(item))
     try:
-        return open_capture(options)
+        return open_capture(_options(item.config.stash[_settings], item.ihook))
     except UnsupportedLangChain as error:
         unsupported = str(error)
     pytest.fail(unsupported, pytrace=False)
 
 
-def _mask_hook(item: pytest.Item) -> MaskHook | None:
-    hook = item.ihook.pytest_runlog_mask
+def _options(settings: Settings, hooks: Any) -> Options:
+    from pytest_runlog.capture import Options
+
+    return Options(settings.chunks, settings.mask, _mask_hook(hooks))
+
+
+def _mask_hook(hooks: Any) -> MaskHook | None:
+    hook = hooks.pytest_runlog_mask
     if not hook.get_hookimpls():
         return None
 

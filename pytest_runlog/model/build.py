@@ -158,9 +158,13 @@ def _gather(events: Iterable[Event], forgotten: frozenset[UUID]) -> list[_Draft]
     """One draft per run, in the order in which they started."""
     drafts: list[_Draft] = []
     current: dict[UUID, _Draft] = {}
+    gone = set(forgotten)
     last = 0
     for event in events:
-        if event.run_id in forgotten:
+        if event.run_id in gone:
+            continue
+        if isinstance(event, Start) and event.parent_id in gone:
+            gone.add(event.run_id)
             continue
         draft = current.get(event.run_id)
         if isinstance(event, Start):

@@ -153,3 +153,8 @@ def stop_recording(recorder: RunLogCallbackHandler) -> None:
     """Close a capture, in any order; what already runs still reports to it."""
     with _hook.lock:
         _hook.record_with(tuple(other for other in _hook.open if other is not recorder))
+
+
+def is_recording() -> bool:
+    """Whether any capture is open."""
+    return bool(_hook.open)

@@ -160,3 +160,20 @@ def test_a_hook_that_raises_is_reported_and_shows_no_value(project: Project) -> 
         ]
     )
     result.stdout.no_fnmatch_line("*hidden-question*")
+
+
+def test_a_recording_of_its_own_takes_the_masks_of_the_session(project: Project) -> None:
+    result = project.run(
+        """
+        import pytest_runlog
+
+        def test_answer():
+            with pytest_runlog.record() as log:
+                ask()
+            assert "<masked>" in log.tree()
+            assert "JSON" not in log.tree()
+        """,
+        ini="runlog_mask = JSON",
+    )
+
+    result.assert_outcomes(passed=1)

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
 from pytest_runlog import RunLogCapture, record
-from pytest_runlog.capture import Options
+from pytest_runlog.capture import Options, RecordingIncomplete
 from support.chains import ANSWER, QUESTION, broken, question_chain, retrieval_chain, search
 from support.models import ModelDown, chat, completion, flaky
 
@@ -595,3 +595,30 @@ def test_a_saved_capture_has_no_secrets(
     log.save(tmp_path / "run.json")
 
     assert "sk-from" not in (tmp_path / "run.json").read_text()
+
+
+def test_what_a_forgotten_run_starts_later_is_forgotten_too() -> None:
+    with record() as log:
+
+        def forget(value: int) -> str:
+            log.clear()
+            return RunnableLambda(str, name="inner").invoke(value)
+
+        RunnableLambda(forget).invoke(1)
+        RunnableLambda(str, name="next").invoke(2)
+
+    assert log.names == ["next"]
+
+
+def test_a_recorder_that_fails_where_no_test_reports_it_warns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_value: object) -> tuple[object, ...]:
+        raise RuntimeError("cannot be frozen")
+
+    monkeypatch.setattr("pytest_runlog.recording.handler.spread", fail)
+
+    with pytest.warns(RecordingIncomplete, match="cannot be frozen"), record() as log:
+        assert RunnableLambda(str).invoke(1) == "1"
+
+    assert log.names == []
