@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from contextlib import contextmanager
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog.recording.handler import RunLogCallbackHandler
@@ -68,6 +69,7 @@ def _takes_transformer(method: Any) -> bool:
 
 
 def _with_tap(original: Any) -> Callable[..., Any]:
+    @wraps(original)
     def method(self: Any, inputs: Any, transformer: Any, *args: Any, **kwargs: Any) -> Any:
         if method in _disarmed:
             return original(self, inputs, transformer, *args, **kwargs)
@@ -97,11 +99,14 @@ class _Transformer:
         if self.run_manager:
             kwargs["run_manager"] = run_manager
         chunks = self.transformer(inputs, **kwargs)
-        for handler in run_manager.handlers:
-            if isinstance(handler, RunLogCallbackHandler):
-                if hasattr(chunks, "__anext__"):
-                    return _AsyncTap(chunks, handler, run_manager.run_id)
-                return _tap(chunks, handler, run_manager.run_id)
+        tap = _AsyncTap if hasattr(chunks, "__anext__") else _tap
+        ours = [
+            handler
+            for handler in run_manager.handlers
+            if isinstance(handler, RunLogCallbackHandler)
+        ]
+        for handler in dict.fromkeys(ours):  # each once, however often it was passed
+            chunks = tap(chunks, handler, run_manager.run_id)
         return chunks
 
 

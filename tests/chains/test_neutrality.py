@@ -269,7 +269,6 @@ def test_a_wrapper_that_somebody_else_put_around_ours_goes_on_working(
     assert vars(Runnable)[name] is theirs
 
 
-@pytest.mark.xfail(reason="our wrapper does not show the signature of what it wraps")
 def test_a_wrapper_that_somebody_put_back_is_in_nobodys_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -293,7 +293,6 @@ def test_a_handler_of_its_own_and_a_recording_both_see_a_run() -> None:
     assert log.tree("full") == RunLogCapture(handler).tree("full")
 
 
-@pytest.mark.xfail(reason="the tap shows chunks to the first handler only")
 def test_a_handler_of_its_own_and_a_recording_both_see_the_chunks() -> None:
     handler = RunLogCallbackHandler()
     with pytest_runlog.record() as log:
