@@ -49,22 +49,28 @@ class Journal:
     def events(self) -> Sequence[Event]:
         """The events so far, each read once."""
         with self._reading:
-            for place, record in records(self.recorded, self._place):
-                event = read_event(record)
-                if isinstance(event, Start) and event.parent_id in self.forgotten:
-                    self.forgotten.add(event.run_id)
-                self._read.append(event)
-                self._place = place
-        return self._read
+            self._read_on()
+            return self._read
 
     def clear(self) -> None:
         """Forget what was recorded, and what the runs in flight will still report."""
-        for event in self.events():
-            if isinstance(event, Start):
-                self.forgotten.add(event.run_id)
-            elif isinstance(event, (End, Error)):
-                self.forgotten.discard(event.run_id)
-        self.recorded.clear()
+        with self._reading:
+            self._read_on()
+            for event in self._read:
+                if isinstance(event, Start):
+                    self.forgotten.add(event.run_id)
+                elif isinstance(event, (End, Error)):
+                    self.forgotten.discard(event.run_id)
+            # What other threads have recorded meanwhile stays: it could be half of something.
+            del self.recorded[: self._place]
+            self._read = []
+            self._place = 0
         self.failures.clear()
-        self._read = []
-        self._place = 0
+
+    def _read_on(self) -> None:
+        for place, record in records(self.recorded, self._place):
+            event = read_event(record)
+            if isinstance(event, Start) and event.parent_id in self.forgotten:
+                self.forgotten.add(event.run_id)
+            self._read.append(event)
+            self._place = place

@@ -375,6 +375,31 @@ def test_an_outer_recording_misses_nothing_while_inner_ones_open_and_close() -> 
     assert {run.status for run in log.runs} == {"ok"}
 
 
+def test_a_recording_that_is_cleared_while_chains_run_shows_no_half_of_anything() -> None:
+    done = threading.Event()
+    chain = step("one") | step("two")
+    with pytest_runlog.record() as log:
+
+        def clear() -> None:
+            while not done.is_set():
+                log.clear()
+                assert {root.name for root in log.roots} <= {"RunnableSequence"}
+                assert set(log.names) <= {"RunnableSequence", "one", "two"}
+
+        def work() -> None:
+            try:
+                for _ in range(200):
+                    chain.invoke("x")
+            finally:
+                done.set()
+
+        together([clear, work, work])
+        log.clear()
+        chain.invoke("x")
+    assert log.names == ["RunnableSequence", "one", "two"]
+    assert log.failures == []
+
+
 def test_a_recording_that_closes_between_langchains_two_looks_is_not_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
