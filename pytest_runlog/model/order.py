@@ -3,28 +3,27 @@
 A chain that is run again on the same inputs gives the same order, whatever the delays, threads,
 tasks and processes. Code that runs one thing after another keeps the order in which it ran.
 Siblings that run at the same time are ordered by structure (the step, key, branch, attempt or
-node that LangChain and LangGraph tag them with), by the place of their input in the list that
-their parent was given, by name, by inputs, and last by all else that can be seen of them, of
-what is under them and of what followed them. So it is a total order: runs that no comparison
-can tell apart are interchangeable.
+node that LangChain and LangGraph tell), by the place of their inputs in the list that their
+parent was given, by name, by inputs, and last by all else that can be seen of them, of what is
+under them and of what followed them. So it is a total order: runs that no comparison can tell
+apart are interchangeable.
 
-How it is known what followed what: each run hangs on an *anchor*, the sibling under which the
-start lies that its context saw last, or the head of the list. What hangs on one anchor was
-started from the same point: first come the forks, in the order above, then what the same
-thread or task went on with. Which worker of a thread pool takes a job is chance, so the workers
-of one pool count as one thread, and nothing is concluded from a run that its parent did not
-wait for.
+How it is known what came first: each run hangs on an *anchor*, the sibling that contains the
+start that its context saw last, or the head of the list. What hangs on one anchor was started
+from the same point: first come the forks, in the order above, then what the same thread or
+task went on with. Which worker of a pool takes a job is chance, so the workers of a pool count
+as one, and a worker belongs to a run only until the run ends.
 
-What cannot be known, and is ordered by name and inputs instead:
+What cannot be known, and is ordered as if it ran at the same time:
 
-- The items of a batch, and what `asyncio.gather` or an executor is given: by their inputs, not
-  by their index. LangChain reports the index only where it tags the runs with it.
-- Tasks and threads that are started and waited for one at a time (`asyncio.wait_for` before
-  Python 3.12, `asyncio.to_thread` in a loop), and batches that follow one another with no run
-  between: they cannot be told from concurrent ones.
-- Runs in a thread that was not given the context. If they are given the config, they come
-  first among their parent's children; if they are not, they are roots, and come last.
-- Runs that are reached through text which the chain itself made of a race.
+- What `batch`, `asyncio.gather` or an executor is given has no index. LangChain tells it of
+  `RunnableParallel`, and the list of `.map()` shows it.
+- Tasks and threads that are started and waited for one at a time look like concurrent ones
+  (`asyncio.to_thread` in a loop, `asyncio.wait_for` before Python 3.12), and so do batches with
+  no run between them, and completion models that async code calls with no other run between.
+- A thread that was not given the context shows nothing. If it is given the config, its runs
+  come first among their parent's children; if not, they are roots and come last.
+- A worker's own order of runs, where it was given neither: the next job is like the next step.
 """
 
 from __future__ import annotations
@@ -242,8 +241,8 @@ class _Sorter(Generic[PlaceT]):
                 group.line.append(place)
                 continue
             anchor = self.anchor(origin, places, entered)
-            if anchor is None and at_home and lane is not None and not lane[1] and group.line:
-                anchor = group.line[-1]  # the thread was there when it started a task
+            if at_home and origin.previous is None and lane is not None and not lane[1]:
+                anchor = group.line[-1] if group.line else None  # it stood there meanwhile
             if anchor is not None and untagged and _goes_on(origin, anchor.origin):
                 group.follow[anchor].append(place)
             elif anchor is not None:
