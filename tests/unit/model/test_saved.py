@@ -315,3 +315,28 @@ def test_a_run_of_which_something_is_of_the_wrong_kind_is_not_loaded(
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_runs(tmp_path / "none.json")
+
+
+def test_chunks_are_saved_as_they_came_and_compared_by_branch(tmp_path: Path) -> None:
+    tape = Tape()
+    run = tape.start("map")
+    for chunk in [{"b": "1"}, {"a": "2"}, {"b": "3"}]:
+        tape.chunk(run, chunk)
+    save_runs(tape.runs(), NO_MASK, tmp_path / "run.json")
+    loaded = load_runs(tmp_path / "run.json")
+
+    assert [chunk.value for chunk in loaded[0].chunks] == [{"b": "1"}, {"a": "2"}, {"b": "3"}]
+    assert runs_to_dict(loaded, NO_MASK)["runs"][0]["chunks"] == [
+        {"a": "2"},
+        {"b": "1"},
+        {"b": "3"},
+    ]
+    assert runs_to_dict(loaded, NO_MASK) == runs_to_dict(tape.runs(), NO_MASK)
+
+
+def test_plain_data_has_the_keys_of_dicts_in_order() -> None:
+    tape = Tape()
+    tape.end(tape.start("map", inputs={"b": 1, "a": 2}), {"y": 1, "x": 2})
+    (run,) = runs_to_dict(tape.runs(), NO_MASK)["runs"]
+
+    assert (list(run["inputs"]), list(run["output"])) == (["a", "b"], ["x", "y"])

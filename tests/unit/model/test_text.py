@@ -304,3 +304,32 @@ def test_the_name_of_a_run_is_masked_and_escaped() -> None:
     mask = Mask(secrets=frozenset({"sk-12345678"}))
 
     assert heading(tape.runs()[0], mask) == '"ask <secret>\\n" (chain)'
+
+
+def test_the_keys_of_dicts_are_shown_in_order() -> None:
+    tape = Tape()
+    tape.end(tape.start("map", inputs={"b": {"d": 1, "c": 2}, "a": 3}), {"y": 1, "x": 2})
+
+    assert tree(tape.runs(), "structure") == (
+        'map (chain)\n| in     {"a": 3, "b": {"c": 2, "d": 1}}\n| out    {"x": 2, "y": 1}\n'
+    )
+
+
+def test_the_chunks_of_branches_are_shown_by_branch() -> None:
+    tape = Tape()
+    run = tape.start("map")
+    for chunk in [{"b": "1"}, {"a": "2"}, {"b": "3"}]:
+        tape.chunk(run, chunk)
+
+    assert '| chunks 3: [{"a": "2"}, {"b": "1"}, {"b": "3"}]\n' in tree(tape.runs(), "full")
+
+
+def test_the_place_of_a_node_is_shown_for_the_node_only() -> None:
+    metadata = {"langgraph_node": "plan", "customer": "acme"}
+    tape = Tape()
+    node = tape.start("plan", tags=["graph:step:1"], metadata=metadata)
+    tape.start("Chat", under=node, metadata=metadata)
+    full = tree(tape.runs()[:1], "full")
+
+    assert '| meta   {"customer": "acme", "langgraph_node": "plan"}\n' in full
+    assert '  | meta   {"customer": "acme"}\n' in full
