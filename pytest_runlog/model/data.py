@@ -278,6 +278,8 @@ class _Conversion:
                 and not (name == "id" and is_volatile_id(item))
                 and name not in ("type", *_NOT_SHOWN)
             }
+        elif _is_interrupt(value):
+            fields = {name: item for name, item in fields.items() if name != "id"}
         data = self.mapping(fields, path, depth)
         return {"@type": self.type_name(value), **data}
 
@@ -324,6 +326,12 @@ def _binary(value: bytes) -> Data:
 
 def _type_name(value: Any) -> str:
     return type(value).__qualname__.rpartition("<locals>.")[2]
+
+
+def _is_interrupt(value: Any) -> bool:
+    """Whether this is LangGraph's `Interrupt`, whose id differs every time."""
+    cls = type(value)
+    return cls.__name__ == "Interrupt" and cls.__module__ == "langgraph.types"
 
 
 def _is_langchain_data(value: Any) -> bool:

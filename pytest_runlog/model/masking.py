@@ -48,6 +48,7 @@ _RUN_ID = re.compile(rf"\b(?:lc_)?run-{{1,2}}{_UUID}(?:-\d+)?\b")
 _ANY_UUID = re.compile(_UUID)
 _ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+(?=[^<>]*>|, file \")")
 _MOCK_ADDRESS = re.compile(r"(<\w*Mock\b[^<>]*\bid=)'\d+'(?=>)")
+_INTERRUPT_ID = re.compile(r"(?<=\bid=)'[0-9a-f]{32}'(?=[,)])")
 _SHORTEST_PART = 6
 """A secret at least this long is masked inside of longer text too."""
 
@@ -135,7 +136,7 @@ class Mask:
             raise MaskHookFailed(f"pytest_runlog_mask failed for {path!r}") from failure
 
     def text(self, text: str) -> str:
-        """The text without secrets, run ids, memory addresses and what the user masks."""
+        """The text without secrets, ids of runs, addresses and what the user masks."""
         if text in self.secrets:
             return SECRET
         if self._secret is not None:
@@ -148,6 +149,8 @@ class Mask:
             text = _ADDRESS.sub("at 0x…", text)
         if "Mock" in text:
             text = _MOCK_ADDRESS.sub(r"\1…", text)
+        if "Interrupt(" in text:  # LangGraph makes its id from those of the task
+            text = _INTERRUPT_ID.sub("'…'", text)
         for pattern in self.patterns:
             text = pattern.sub(MASKED, text)
         return text

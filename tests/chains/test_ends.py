@@ -274,6 +274,23 @@ def test_a_resumed_graph_is_a_run_of_its_own_that_ends_well() -> None:
     assert log.roots[1].output == {"answer": "yes"}
 
 
+def test_an_interrupted_graph_looks_the_same_every_time() -> None:
+    # What LangGraph makes an interrupt's id from differs.
+    def interrupted(value: Any) -> Any:
+        config: RunnableConfig = {"configurable": {"thread_id": "1"}}
+        return list(asking_graph().stream({"answer": "(id='0')"}, config, stream_mode="updates"))
+
+    logs = []
+    for _ in range(2):
+        with pytest_runlog.record() as log:
+            RunnableLambda(interrupted).invoke("x")
+        logs.append(log)
+    first, second = logs
+    assert first.tree("full") == second.tree("full")
+    assert first.to_dict() == second.to_dict()
+    assert "Interrupt(value='really?'" in first.tree()
+
+
 def test_an_interrupt_in_a_graph_in_a_graph_is_no_error() -> None:
     builder = StateGraph(State)
     builder.add_node("inner", asking_graph())
