@@ -15,16 +15,16 @@ from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
 from pytest_runlog.model.data import secrets_in, to_data
 from pytest_runlog.model.errors import arising, recovered
-from pytest_runlog.model.events import values_in
+from pytest_runlog.model.events import Start, values_in
 from pytest_runlog.model.journal import Journal
-from pytest_runlog.model.masking import Mask, MaskHook, environment_secrets
+from pytest_runlog.model.masking import Mask, MaskHook, environment_secrets, uuids_in
 from pytest_runlog.model.runs import Run, Runs
 from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
 from pytest_runlog.model.text import tree_lines
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
     from langchain_core.runnables import RunnableConfig
@@ -358,10 +358,20 @@ def _derive(journal: Journal, length: int, options: Options) -> _Derived:
 def _mask_of(events: Sequence[Event], options: Options) -> Mask:
     return Mask(
         secrets=environment_secrets() | secrets_in(values_in(events)),
-        run_ids=frozenset(str(event.run_id) for event in events),
+        run_ids=frozenset(_ids_in(events)),
         patterns=options.mask_patterns,
         hook=options.mask_hook,
     )
+
+
+def _ids_in(events: Iterable[Event]) -> Iterator[str]:
+    """The ids that were made up: of runs, of LangGraph's tasks, and of tool calls."""
+    for event in events:
+        yield str(event.run_id)
+        if isinstance(event, Start):
+            metadata, details = event.metadata or {}, event.details or {}
+            yield from uuids_in(str(metadata.get("langgraph_checkpoint_ns", "")))
+            yield from uuids_in(str(details.get("tool_call_id", "")))
 
 
 def _canonical_text(mask: Mask) -> Callable[[Any], str]:

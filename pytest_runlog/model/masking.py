@@ -102,6 +102,11 @@ def is_volatile_id(value: Any) -> bool:
     return isinstance(value, str) and bool(_ANY_UUID.fullmatch(value) or _RUN_ID.fullmatch(value))
 
 
+def uuids_in(text: str) -> list[str]:
+    """The UUIDs that a text contains."""
+    return _ANY_UUID.findall(text)
+
+
 class MaskHookFailed(Exception):
     """The user's `pytest_runlog_mask` raised; the cause is what it raised."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
@@ -82,6 +83,14 @@ async def astream_of_an_agent() -> None:
     agent = create_agent(model, [alook_up, weigh])
     async for _ in agent.astream(ASKED, stream_mode="messages"):
         pass
+
+
+@case
+def agent_whose_tool_calls_have_random_ids() -> None:
+    wanted = calls(("weigh", "b"), ("look_up", "b"), ("look_up", "a"))
+    for call in wanted.tool_calls:
+        call["id"] = str(uuid4())
+    create_agent(chat(wanted, "done"), [look_up, weigh]).invoke(ASKED)
 
 
 @case

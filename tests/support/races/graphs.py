@@ -8,9 +8,10 @@ import sys
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Command, Send
+from langgraph.types import Command, Send, interrupt
 
 from support.races.base import INPUTS, apause, case, step, two_steps
 
@@ -131,8 +132,6 @@ async def async_graph_of_subgraphs() -> None:
 
 @case
 def graph_with_a_checkpointer() -> None:
-    from langgraph.checkpoint.memory import InMemorySaver
-
     graph = parallel_graph(checkpointer=InMemorySaver())
     graph.invoke({"found": []}, {"configurable": {"thread_id": "1"}})
     graph.invoke({"found": []}, {"configurable": {"thread_id": "1"}})
@@ -151,6 +150,38 @@ def graph_with_commands() -> None:
     builder.add_node("choose", choose, destinations=("work",))
     builder.add_node("work", work)
     builder.add_edge(START, "choose")
+    builder.compile().invoke({"found": []})
+
+
+@case
+def graph_that_is_interrupted_and_resumed() -> None:
+    def ask(state: State) -> State:
+        return {"found": [interrupt({"ask": "which?"})]}
+
+    builder = StateGraph(State)
+    builder.add_node("work", parallel_graph())
+    builder.add_node("ask", ask)
+    builder.add_edge(START, "work")
+    builder.add_edge("work", "ask")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    config: RunnableConfig = {"configurable": {"thread_id": "1"}}
+    graph.invoke({"found": []}, config)
+    graph.invoke(Command(resume="this"), config)
+
+
+@case
+def graphs_that_send_their_parent_on() -> None:
+    def leave(state: State) -> Any:
+        return Command(graph=Command.PARENT, goto="join", update={"found": ["x"]})
+
+    inner = StateGraph(State)
+    inner.add_node("leave", leave)
+    inner.add_edge(START, "leave")
+    builder = StateGraph(State)
+    builder.add_node("join", step("joined") | (lambda text: {"found": [text]}))
+    for name in ["second", "first"]:
+        builder.add_node(name, inner.compile())
+        builder.add_edge(START, name)
     builder.compile().invoke({"found": []})
 
 
