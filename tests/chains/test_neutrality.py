@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -142,6 +144,28 @@ def test_a_callback_manager_of_the_users_gets_no_handler() -> None:
         question_chain().invoke(INPUT, {"callbacks": manager})
     assert manager.handlers == manager.inheritable_handlers == [mine]
     assert len(log.runs) == 4
+
+
+def pickled(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 (it is our own)
+
+
+@pytest.mark.xfail(reason="the handler cannot be copied", raises=TypeError)
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])
+def test_a_chain_can_copy_its_config(duplicate: Callable[[Any], Any]) -> None:
+    def function(value: Any, config: RunnableConfig) -> Any:
+        return question_chain().invoke(value, duplicate(config))
+
+    without = RunnableLambda(function).invoke(INPUT)
+    with pytest_runlog.record() as log:
+        assert RunnableLambda(function).invoke(INPUT) == without
+    assert log.names[1:] == [
+        "RunnableSequence",
+        "ChatPromptTemplate",
+        "FakeChat",
+        "StrOutputParser",
+    ]
+    assert len(log.roots) == 1
 
 
 class Untouchable:
