@@ -23,8 +23,8 @@ import pytest_runlog
 from pytest_runlog import RunLogCallbackHandler, RunLogCapture
 from support.chains import QUESTION, question_chain, search
 from support.doors import CASES, INPUT, RACING
-from support.models import chat
-from support.observed import BYSTANDERS, observe
+from support.models import chat, completion
+from support.observed import Bystander, observe
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:astream_log is deprecated"),
@@ -162,6 +162,16 @@ def test_a_group_of_chains_is_recorded_below_the_group() -> None:
     assert log.root.inputs == {"a": 1}
 
 
+def test_a_run_whose_start_langchain_does_not_report_is_recorded_from_its_end() -> None:
+    # An inline handler of the user's hides it (langchain#39633), and with it the name.
+    with pytest_runlog.record() as log:
+        callbacks: list[BaseCallbackHandler] = [Bystander(run_inline=True)]
+        asyncio.run(completion("hi").ainvoke("x", {"callbacks": callbacks}))
+    assert [(run.name, run.type, run.status, run.output) for run in log.runs] == [
+        ("Unnamed", "llm", "ok", "hi")
+    ]
+
+
 # With the handlers passed by hand
 
 
@@ -231,9 +241,7 @@ def test_runs_below_one_whose_handler_is_not_inherited_are_recorded() -> None:
 
 
 def test_the_config_keeps_the_users_handlers_and_settings() -> None:
-    create = BYSTANDERS["with a handler"]
-    assert create is not None
-    mine = create()
+    mine = Bystander()
     callbacks: list[BaseCallbackHandler] = [mine]
     with pytest_runlog.record() as log:
         config = log.config(callbacks=callbacks, tags=["a"], max_concurrency=2)
@@ -245,9 +253,7 @@ def test_the_config_keeps_the_users_handlers_and_settings() -> None:
 
 
 def test_the_config_keeps_a_manager_of_the_users() -> None:
-    create = BYSTANDERS["with a handler"]
-    assert create is not None
-    mine = create()
+    mine = Bystander()
     manager = CallbackManager([mine], inheritable_handlers=[mine])
     with pytest_runlog.record() as log:
         question_chain().invoke(INPUT, log.config(callbacks=manager))
