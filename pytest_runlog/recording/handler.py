@@ -485,6 +485,18 @@ class RunLogCallbackHandler(EventHandler):
         self.journal = Journal(lane=self.home) if journal is None else journal
         self.emit = self.journal.recorded.extend
 
+    def __copy__(self) -> RunLogCallbackHandler:
+        """Itself: a chain may copy its config, and still reports here."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RunLogCallbackHandler:
+        """Itself, as LangChain's own tracers do."""
+        return self
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """A new handler: a chain may pickle its config, but what unpickles it is elsewhere."""
+        return (RunLogCallbackHandler, ())
+
     def clear(self) -> None:
         """Forget what was recorded; what still runs is forgotten with all that it does yet."""
         self.journal.clear()

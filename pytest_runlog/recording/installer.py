@@ -43,6 +43,7 @@ class Recorder(RunLogCallbackHandler):
         self.chunks = chunks
         self._readers: dict[int, Sequence[Journal]] = {}
         self._seen = 0
+        self._lock = threading.RLock()
         self.share()
 
     def keep(self) -> None:
@@ -60,19 +61,20 @@ class Recorder(RunLogCallbackHandler):
 
     def clear(self) -> None:
         """Forget what was recorded; what still runs is forgotten with all that it does yet."""
-        self._look_back()
-        self._seen = 0
-        self.journal.clear()
-        running = {run_id.int for run_id in self.journal.forgotten}
-        self._readers = {
-            run_id: readers for run_id, readers in self._readers.items() if run_id in running
-        }
+        with self._lock:
+            self._look_back()
+            self.journal.clear()
+            self._seen = 0
+            running = {run_id.int for run_id in self.journal.forgotten}
+            readers = self._readers.copy()
+            self._readers = {run_id: readers[run_id] for run_id in readers if run_id in running}
 
     def _route(self, event: Recorded) -> None:
         _, kind, run_id = event[:3]
-        readers = self._readers.get(run_id)
-        if readers is None or kind == START:
-            readers = self._readers[run_id] = self._readers_of(event)
+        readers = None if kind == START else self._readers.get(run_id)
+        if readers is None:
+            with self._lock:
+                readers = self._readers[run_id] = self._readers_of(event)
         for journal in readers:
             journal.recorded.extend(event)
 

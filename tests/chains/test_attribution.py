@@ -6,7 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -375,10 +375,13 @@ def test_an_outer_recording_misses_nothing_while_inner_ones_open_and_close() -> 
     assert {run.status for run in log.runs} == {"ok"}
 
 
-def test_a_recording_that_is_cleared_while_chains_run_shows_no_half_of_anything() -> None:
+@pytest.mark.parametrize("nested", [False, True], ids=["recording", "section"])
+def test_a_recording_that_is_cleared_while_chains_run_shows_no_half_of_anything(
+    nested: bool,
+) -> None:
     done = threading.Event()
     chain = step("one") | step("two")
-    with pytest_runlog.record() as log:
+    with pytest_runlog.record() as outer, outer.capture() if nested else nullcontext(outer) as log:
 
         def clear() -> None:
             while not done.is_set():
@@ -397,7 +400,7 @@ def test_a_recording_that_is_cleared_while_chains_run_shows_no_half_of_anything(
         log.clear()
         chain.invoke("x")
     assert log.names == ["RunnableSequence", "one", "two"]
-    assert log.failures == []
+    assert outer.failures == []
 
 
 def test_a_recording_that_closes_between_langchains_two_looks_is_not_noticed(

@@ -150,7 +150,6 @@ def pickled(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))  # noqa: S301 (it is our own)
 
 
-@pytest.mark.xfail(reason="the handler cannot be copied", raises=TypeError)
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])
 def test_a_chain_can_copy_its_config(duplicate: Callable[[Any], Any]) -> None:
     def function(value: Any, config: RunnableConfig) -> Any:
