@@ -62,6 +62,10 @@ class Bystander(BaseCallbackHandler):
         if "name" in kwargs:
             self.paths[run_id] = f"{above}/{kwargs['name']}"
         path = self.paths.get(run_id, f"{above}/?")
+        if args and isinstance(args[0], dict) and args[0].get("type") == "not_implemented":
+            # LangChain takes the repr of a model when it is first used, and gets none if
+            # another thread uses it at that moment: `__dict__` changes under the repr.
+            args = ({**args[0], "repr": "…"}, *args[1:])
         self.events.append(f"{event} {path} {shown([args, kwargs])} on {place()}")
 
 
