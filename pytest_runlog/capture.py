@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog import explain
-from pytest_runlog.defaults import session_options
+from pytest_runlog.defaults import Options, session_options
 from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
 from pytest_runlog.model.data import secrets_in, to_data
 from pytest_runlog.model.errors import arising, recovered
 from pytest_runlog.model.events import Start, values_in
 from pytest_runlog.model.journal import Journal
-from pytest_runlog.model.masking import Mask, MaskHook, environment_secrets, uuids_in
+from pytest_runlog.model.masking import Mask, environment_secrets, uuids_in
 from pytest_runlog.model.runs import Run, Runs
 from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
 from pytest_runlog.model.text import tree_lines
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
@@ -33,16 +32,6 @@ if TYPE_CHECKING:
     from pytest_runlog.model.text import Level
     from pytest_runlog.model.usage import TokenUsage
     from pytest_runlog.recording.handler import RunLogCallbackHandler
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a capture records and shows."""
-
-    chunks: bool = True
-    """Whether the streamed chunks of runs that are not models are recorded."""
-    mask_patterns: tuple[re.Pattern[str], ...] = ()
-    mask_hook: MaskHook | None = None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,26 @@
-"""The options of a recording that is given none: in a pytest session they are the session's."""
+"""How a capture records and shows; in a pytest session, what the session says."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
 
-    from pytest_runlog.capture import Options
+    from pytest_runlog.model.masking import MaskHook
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a capture records and shows."""
+
+    chunks: bool = True
+    """Whether the streamed chunks of runs that are not models are recorded."""
+    mask_patterns: tuple[re.Pattern[str], ...] = ()
+    mask_hook: MaskHook | None = None
+
 
 _sessions: list[Callable[[], Options]] = []
 

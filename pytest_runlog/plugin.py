@@ -13,7 +13,7 @@ import pytest
 # Loaded with pytest, so that no test can load it while it has the clock frozen.
 import pytest_runlog.model.journal  # noqa: F401
 from pytest_runlog import explain, hookspec
-from pytest_runlog.defaults import enter_session, leave_session
+from pytest_runlog.defaults import Options, enter_session, leave_session
 from pytest_runlog.session.collection import SessionRecords
 from pytest_runlog.settings import (
     MARKER,
@@ -27,7 +27,7 @@ from pytest_runlog.settings import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from pytest_runlog.capture import Options, RunLogCapture
+    from pytest_runlog.capture import RunLogCapture
     from pytest_runlog.model.masking import MaskHook
 
 _SCOPE_MISMATCH = re.compile(r"ScopeMismatch.*\bfixture runlog\b")
@@ -203,8 +203,6 @@ def _open(item: pytest.Item) -> RunLogCapture:
 
 
 def _options(settings: Settings, hooks: Any) -> Options:
-    from pytest_runlog.capture import Options
-
     return Options(settings.chunks, settings.mask, _mask_hook(hooks))
 
 

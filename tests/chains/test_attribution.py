@@ -14,7 +14,8 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tracers.context import _configure_hooks
 
 import pytest_runlog
-from pytest_runlog.capture import Options, open_capture
+from pytest_runlog.capture import open_capture
+from pytest_runlog.defaults import Options
 from support.chains import question_chain
 from support.doors import INPUT
 from support.models import chat

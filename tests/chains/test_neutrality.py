@@ -25,7 +25,8 @@ from langchain_core.runnables import (
 )
 
 import pytest_runlog
-from pytest_runlog.capture import Options, open_capture
+from pytest_runlog.capture import open_capture
+from pytest_runlog.defaults import Options
 from support import races
 from support.chains import (
     question_chain,

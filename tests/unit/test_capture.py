@@ -12,7 +12,8 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
 from pytest_runlog import RunLogCapture, record
-from pytest_runlog.capture import Options, RecordingIncomplete
+from pytest_runlog.capture import RecordingIncomplete
+from pytest_runlog.defaults import Options
 from support.chains import ANSWER, QUESTION, broken, question_chain, retrieval_chain, search
 from support.models import ModelDown, chat, completion, flaky
 
