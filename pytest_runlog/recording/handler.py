@@ -7,8 +7,7 @@ text, nothing that can block, and no exception leaves a method.
 from __future__ import annotations
 
 import sys
-from abc import abstractmethod
-from asyncio import _get_running_loop, current_task
+from asyncio import _get_running_loop
 from contextvars import ContextVar
 from itertools import count
 from threading import current_thread, get_ident
@@ -20,13 +19,13 @@ from langchain_core.callbacks import BaseCallbackHandler
 from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, SIZES, START, TOKEN
 from pytest_runlog.model.frozen import freeze, spread
 from pytest_runlog.model.journal import Clock, Journal
+from pytest_runlog.recording.lanes import current_lane, is_in_run
 
 if TYPE_CHECKING:
-    from asyncio import Task
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from pytest_runlog.model.events import Lane, Recorded
+    from pytest_runlog.model.events import Recorded
 
 _now = Clock.now
 START_SIZE, END_SIZE, ERROR_SIZE, TOKEN_SIZE, CHUNK_SIZE, CUSTOM_SIZE, NOTE_SIZE = SIZES
@@ -34,45 +33,43 @@ _numbers = count(1)
 _previous: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=0)
 
 
-def current_lane() -> Lane:
-    """The thread, or the task if there is one, that this is called on.
+class RunLogCallbackHandler(BaseCallbackHandler):
+    """Records what a chain does, for `RunLogCapture` to derive runs and patches from.
 
-    The task that a thread waits for (`asyncio.run`, `loop.run_until_complete`) counts as the
-    thread: what the thread does next comes after it.
-    """
-    if _get_running_loop() is not None:
-        task = current_task()
-        if task is not None and not _is_waited_for(task):
-            return (get_ident(), id(task), task.get_name())
-    return (get_ident(), 0, "")
-
-
-def _is_waited_for(task: Task[Any]) -> bool:
-    """Whether `run_until_complete` runs until this task is done; no public name tells."""
-    callbacks = getattr(task, "_callbacks", None) or ()
-    return any(
-        getattr(callback, "__name__", "") == "_run_until_complete_cb" for callback, _ in callbacks
-    )
-
-
-class EventHandler(BaseCallbackHandler):
-    """Turns each callback of LangChain into a recorded event and hands it to `emit`.
-
-    Values are copied structurally, so that they stay what they were. A failure in here
-    goes to `on_failure`, never to the chain.
+    The plugin installs one around every recorded test. Attached by hand
+    (`callbacks=[handler]`), it records into `journal` every run that reports to it. Values
+    are copied structurally, so that they stay what they were.
     """
 
-    def __init__(self, epoch: int | None = None) -> None:
+    def __init__(self, journal: Journal | None = None, *, epoch: int | None = None) -> None:
         self.home = current_lane()
         self.epoch = next(_numbers) if epoch is None else epoch
         """Starts numbered below it belong to earlier recordings."""
+        if epoch is None:
+            _previous.set(self.epoch)  # a copy of this context is known to come from here
+        self.journal = Journal(lane=self.home) if journal is None else journal
+        self.emit: Callable[[Recorded], None] = self.journal.recorded.extend
+        """Takes each event, on whatever thread the chain runs on."""
 
-    emit: Callable[[Recorded], None]
-    """Takes each event, on whatever thread the chain runs on."""
+    def __copy__(self) -> RunLogCallbackHandler:
+        """Itself: a chain may copy its config, and still reports here."""
+        return self
 
-    @abstractmethod
+    def __deepcopy__(self, memo: dict[int, Any]) -> RunLogCallbackHandler:
+        """Itself, as LangChain's own tracers do."""
+        return self
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """A new handler: a chain may pickle its config, but what unpickles it is elsewhere."""
+        return (RunLogCallbackHandler, ())
+
+    def clear(self) -> None:
+        """Forget what was recorded; what still runs is forgotten with all that it does yet."""
+        self.journal.clear()
+
     def on_failure(self, failure: Exception) -> None:
-        """Take an exception that was raised in here, or by `emit`."""
+        """Keep an exception that was raised in here, for the capture's owner to see."""
+        self.journal.failures.append(failure)
 
     @property
     def run_inline(self) -> bool:  # type: ignore[override]
@@ -80,12 +77,17 @@ class EventHandler(BaseCallbackHandler):
 
         They do, because a hop through an executor would delay the chain. Only
         `AsyncCallbackManager.on_llm_start` must not know: when any handler is inline, it
-        skips all the others (langchain#39633).
+        skips all the others (langchain#39633). Where it skips them anyway, or there are none,
+        it may know: this handler would be skipped with the others, and its start with it.
         """
         frame = sys._getframe(1)  # noqa: SLF001
         if frame.f_code.co_name == "<listcomp>" and frame.f_back is not None:
             frame = frame.f_back
-        return frame.f_code.co_name != "on_llm_start"
+        if frame.f_code.co_name != "on_llm_start":
+            return True
+        handlers = getattr(frame.f_locals.get("self"), "handlers", ())
+        others = [handler for handler in handlers if not isinstance(handler, RunLogCallbackHandler)]
+        return not others or any(handler.run_inline for handler in others)
 
     def on_chain_start(
         self,
@@ -367,7 +369,7 @@ class EventHandler(BaseCallbackHandler):
 
         A worker of a thread pool keeps the context of its first job, so this start is
         remembered only where the context is known to be the chain's own: it shows an earlier
-        start, it is a task's, or it is the recorder's thread.
+        start, it is a task's or that of a run's body, or it is the recorder's thread.
         """
         at = _now()
         try:
@@ -378,7 +380,7 @@ class EventHandler(BaseCallbackHandler):
             if lane is None or lane[1] or _get_running_loop() is not None:
                 lane = current_lane()
             is_home = lane[0] == self.home[0]
-            if is_home or lane[1] or previous is not None:
+            if is_home or lane[1] or previous is not None or is_in_run():
                 _previous.set(number)
             value = spread(inputs)
             self.emit(
@@ -471,36 +473,3 @@ def _name_of(serialized: dict[str, Any] | None, type_: str) -> str:
         if name:
             return str(name)
     return "Retriever" if type_ == "retriever" else "Unnamed"
-
-
-class RunLogCallbackHandler(EventHandler):
-    """Records what a chain does, for `RunLogCapture` to derive runs and patches from.
-
-    The plugin installs one around every recorded test. Attached by hand
-    (`callbacks=[handler]`), it records into `journal` every run that reports to it.
-    """
-
-    def __init__(self, journal: Journal | None = None, *, epoch: int | None = None) -> None:
-        super().__init__(epoch)
-        self.journal = Journal(lane=self.home) if journal is None else journal
-        self.emit = self.journal.recorded.extend
-
-    def __copy__(self) -> RunLogCallbackHandler:
-        """Itself: a chain may copy its config, and still reports here."""
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> RunLogCallbackHandler:
-        """Itself, as LangChain's own tracers do."""
-        return self
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        """A new handler: a chain may pickle its config, but what unpickles it is elsewhere."""
-        return (RunLogCallbackHandler, ())
-
-    def clear(self) -> None:
-        """Forget what was recorded; what still runs is forgotten with all that it does yet."""
-        self.journal.clear()
-
-    def on_failure(self, failure: Exception) -> None:
-        """Keep what went wrong, for the capture's owner to see."""
-        self.journal.failures.append(failure)

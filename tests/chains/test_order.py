@@ -288,9 +288,10 @@ def test_an_async_function_keeps_the_order_of_its_steps(runlog: RunLogCapture) -
 def test_a_sync_function_in_an_async_chain_keeps_the_order_of_its_steps(
     runlog: RunLogCapture,
 ) -> None:
-    def function(value: Any) -> None:
+    # On Python 3.10, langchain-core before 1.4.8 knows the parent there only from the config.
+    def function(value: Any, config: RunnableConfig) -> None:
         for name in ["z", "y", "x"]:
-            step(name).invoke(value)
+            step(name).invoke(value, config)
 
     asyncio.run(RunnableParallel(a=function, b=function).ainvoke("x"))
 
@@ -355,6 +356,28 @@ def test_tasks_stand_between_what_came_before_and_after(runlog: RunLogCapture) -
         "task d",
         "after x",
     ]
+
+
+def test_a_batch_comes_before_what_ran_after_it(runlog: RunLogCapture) -> None:
+    step("s").batch(INPUTS)
+    step("after").invoke("x")
+
+    assert shown(runlog.roots) == ["s a", "s b", "s c", "s d", "after x"]
+
+
+def test_threads_of_a_job_stand_between_what_came_before_and_after(runlog: RunLogCapture) -> None:
+    def function(value: Any) -> None:
+        step("z before").invoke(value)
+        with ThreadPoolExecutor(3) as pool:
+            for text in INPUTS:
+                pool.submit(copy_context().run, step("job").invoke, text)
+        step("after").invoke(value)
+
+    with ThreadPoolExecutor(2) as jobs:
+        list(jobs.map(RunnableLambda(function).invoke, ["x", "y"]))
+
+    for root in runlog.roots:
+        assert root.children.names == ["z before", "job", "job", "job", "job", "after"]
 
 
 def test_each_job_keeps_the_order_of_its_steps(runlog: RunLogCapture) -> None:

@@ -16,6 +16,7 @@ from langchain_core.callbacks import (
     CallbackManager,
 )
 from langchain_core.callbacks.manager import trace_as_chain_group
+from langchain_core.outputs import Generation, LLMResult
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.runnables.config import run_in_executor
 
@@ -162,11 +163,21 @@ def test_a_group_of_chains_is_recorded_below_the_group() -> None:
     assert log.root.inputs == {"a": 1}
 
 
-def test_a_run_whose_start_langchain_does_not_report_is_recorded_from_its_end() -> None:
-    # An inline handler of the user's hides it (langchain#39633), and with it the name.
+def test_a_completion_model_has_its_name_beside_an_inline_handler_of_the_users() -> None:
+    # LangChain tells the start of it to inline handlers only, as soon as there is one.
     with pytest_runlog.record() as log:
         callbacks: list[BaseCallbackHandler] = [Bystander(run_inline=True)]
         asyncio.run(completion("hi").ainvoke("x", {"callbacks": callbacks}))
+    assert [(run.name, run.type, run.status, run.output) for run in log.runs] == [
+        ("FakeListLLM", "llm", "ok", "hi")
+    ]
+
+
+def test_a_run_whose_start_was_not_reported_is_recorded_from_its_end() -> None:
+    (run_manager,) = CallbackManager([]).on_llm_start({}, ["x"])
+    with pytest_runlog.record() as log:
+        run_manager.handlers.extend(log.config()["callbacks"])
+        run_manager.on_llm_end(LLMResult(generations=[[Generation(text="hi")]]))
     assert [(run.name, run.type, run.status, run.output) for run in log.runs] == [
         ("Unnamed", "llm", "ok", "hi")
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from functools import partial
@@ -12,7 +12,9 @@ from typing import Any
 
 from langchain_core.runnables import (
     RunnableConfig,
+    RunnableGenerator,
     RunnableLambda,
+    RunnableParallel,
 )
 
 from support.races.base import INPUTS, case, pause, step, two_steps, wide
@@ -233,6 +235,22 @@ def jobs_that_start_threads_after_a_step() -> None:
         step("after").invoke(value)
 
     RunnableLambda(function).batch(INPUTS)
+
+
+@case
+def stream_in_threads_without_contexts() -> None:
+    def words(chunks: Iterator[str]) -> Iterator[str]:
+        for chunk in chunks:
+            for number in range(5):
+                pause()
+                yield step("inside").invoke(f"{chunk}{9 - number}")
+
+    def job() -> None:
+        chain = RunnableParallel(a=RunnableGenerator(words), b=RunnableGenerator(words))
+        for _ in chain.stream("x"):
+            pass
+
+    in_threads([job, job], copied=False)
 
 
 @case
