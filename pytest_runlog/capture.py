@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from langchain_core.runnables import RunnableConfig
+    from langchain_core.tracers.log_stream import RunLogPatch
 
     from pytest_runlog.model.events import Event
+    from pytest_runlog.model.fold import DictView
     from pytest_runlog.model.text import Level
     from pytest_runlog.model.usage import TokenUsage
     from pytest_runlog.recording.handler import RunLogCallbackHandler
@@ -136,6 +138,12 @@ class RunLogCapture:
         return self.runs.tokens
 
     @property
+    def patches(self) -> list[RunLogPatch]:
+        """The patches of the only root, LangChain's own class; see `Run.patches`."""
+        __tracebackhide__ = True
+        return self.root.patches
+
+    @property
     def infino(self) -> InfinoRecorder:
         """What `InfinoCallbackHandler` would have sent: metrics and logs."""
         if self._infino is None:
@@ -200,6 +208,31 @@ class RunLogCapture:
     def tree(self, level: Level = "structure") -> str:
         """The run tree as text: `"shape"`, `"structure"` or `"full"`."""
         return "\n".join(tree_lines(self.roots, self._derive().mask, level))
+
+    def assert_always(self, predicate: Callable[[DictView], object]) -> None:
+        """Check that `predicate(state)` holds after every patch of every root.
+
+        Raises `AssertionError` that names the first patch after which it does not, or after
+        which the predicate itself raises.
+        """
+        __tracebackhide__ = True
+        roots = self.roots
+        if not roots:
+            raise AssertionError(explain.nothing_recorded("assert_always: expected a root"))
+        for root in roots:
+            for number, (patch, state) in enumerate(root.states(), 1):
+                cause: Exception | None = None
+                try:
+                    holds = bool(predicate(state))
+                except Exception as error:
+                    holds, cause = False, error
+                if not holds:
+                    mask = self._derive().mask
+                    changes = [(op["op"], mask.text(op["path"])) for op in patch.ops]
+                    tree = "\n".join(tree_lines(roots, mask, "shape", [root]))
+                    raise AssertionError(
+                        explain.not_always(predicate, number, changes, cause, tree)
+                    ) from cause
 
     def to_dict(self) -> dict[str, Any]:
         """The runs as plain data, canonical and masked, without times: made for comparison."""

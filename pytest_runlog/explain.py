@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog.measures.units import count_text
-from pytest_runlog.model.text import name_text
+from pytest_runlog.model.text import name_text, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,6 +54,27 @@ def not_one(
     if not tree:
         return nothing_recorded(expected)
     return f"{expected}, but none matches{did_you_mean(criteria.get('name'), names)}:\n{tree}"
+
+
+def not_always(
+    predicate: object,
+    number: int,
+    changes: Iterable[tuple[str, str]],
+    error: BaseException | None,
+    tree: str,
+) -> str:
+    """`assert_always(...)` was asked for, and the predicate fails after that patch.
+
+    `changes` are the operations and the paths of the patch.
+    """
+    name = getattr(predicate, "__name__", None) or repr(predicate)
+    what = "does not hold" if error is None else f"raised {type(error).__name__}"
+    listed = ", ".join(f"{operation} {quote(path)}" for operation, path in changes)
+    return (
+        f"assert_always: {name} {what} after patch {number} ({listed}).\n"
+        f"That state is root.state_at({number}), and the one before it "
+        f"root.state_at({number - 1}).\n{tree}"
+    )
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog.model.data import group_chunks, shown_metadata
 from pytest_runlog.model.events import (
+    STREAM_EVENT,
     Chunk,
     Custom,
     End,
@@ -19,6 +20,16 @@ from pytest_runlog.model.events import (
 )
 from pytest_runlog.model.journal import Clock
 from pytest_runlog.model.order import Origin, Place, sort_places
+from pytest_runlog.model.outcome import (
+    chunk_of,
+    error_of,
+    inputs_of,
+    late_inputs_of,
+    output_of,
+    response_of,
+    status_of,
+)
+from pytest_runlog.model.rootlog import keep_logs
 from pytest_runlog.model.runs import MODEL_TYPES, Run, RunEvent, Runs, moment, walk
 from pytest_runlog.model.runs import Chunk as RunChunk
 from pytest_runlog.model.usage import UNKNOWN, usage_of
@@ -31,7 +42,6 @@ if TYPE_CHECKING:
 
 _ATTEMPT = "retry:attempt:"
 _FALLBACKS = "RunnableWithFallbacks"
-_INTERRUPTIONS = (CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 def build_runs(
@@ -42,19 +52,13 @@ def build_runs(
     `text` gives the canonical text of a value; it is called only for runs that structure
     alone does not order. Events of `forgotten` runs are left out.
     """
-    drafts = _gather(events, frozenset(forgotten))
+    drafts, history = _gather(events, frozenset(forgotten))
     roots = _join(drafts)
     _number_attempts(drafts)
-    return Runs(walk([_finish(root) for root in sort_places(roots, lane, text)]))
-
-
-def is_interruption(error: BaseException) -> bool:
-    """Whether an exception broke a run off without being an error of the chain.
-
-    That is what closes a generator, cancels a task or ends the process, and what LangGraph
-    raises to pause a graph.
-    """
-    return isinstance(error, _INTERRUPTIONS) or _is_a(error, "GraphBubbleUp", "Cancelled")
+    runs: dict[_Draft, Run] = {}
+    tops = [_finish(root, runs) for root in sort_places(roots, lane, text)]
+    keep_logs(tops, history, runs)
+    return Runs(walk(tops))
 
 
 @dataclass(eq=False)
@@ -69,8 +73,11 @@ class _Draft(Place):
     parent: _Draft | None = None
     reports: int = 1
     """How often LangChain reports each event: twice if a handler is there twice."""
+    heard: Counter[object] = field(default_factory=Counter)
+    """How many events of a kind were reported, if each is reported more than once."""
     ending: End | Error | None = None
     tokens: list[Token] = field(default_factory=list)
+    stream_events: list[Note] = field(default_factory=list)
     chunks: list[Chunk] = field(default_factory=list)
     customs: list[Custom] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
@@ -91,12 +98,7 @@ class _Draft(Place):
         ]
 
     def status(self) -> str:
-        if self.ending is None:
-            return "unfinished"
-        error = self.error()
-        if error is None:
-            return "ok"
-        return "interrupted" if is_interruption(error) else "error"
+        return status_of(self.ending)
 
     def runs_at(self, number: int) -> bool:
         """Whether this had not ended when the start of that number was reported."""
@@ -106,57 +108,40 @@ class _Draft(Place):
         return (self.start.details or {}) if self.start is not None else {}
 
     def response(self) -> Any:
-        """The `LLMResult` of a model, also the partial one of a model that failed."""
-        if self.type not in MODEL_TYPES:
-            return None
-        if isinstance(self.ending, End):
-            return self.ending.output
-        return (self.ending.details or {}).get("response") if self.ending is not None else None
+        return response_of(self.type, self.ending)
 
     def output(self) -> Any:
-        if isinstance(self.ending, Error):
-            return _command_of(self.ending.error)
-        if self.ending is None:
-            return None
-        if self.type in MODEL_TYPES:
-            return _answer(self.ending.output)
-        return self.ending.output
+        return output_of(self.type, self.ending)
 
     def error(self) -> BaseException | None:
-        """The exception that ended the run, unless it only carries a command to a graph."""
-        if isinstance(self.ending, Error) and not _is_a(self.ending.error, "ParentCommand"):
-            return self.ending.error
-        return None
+        return error_of(self.ending)
 
     def usage(self) -> Any:
         return usage_of(self.response()) if self.type in MODEL_TYPES else UNKNOWN
 
     def run_chunks(self) -> list[RunChunk]:
-        tokens = [
-            RunChunk(_streamed(token), self.seconds(token.at))
-            for token in self.tokens[:: self.reports]
-        ]
-        return tokens or [RunChunk(chunk.value, self.seconds(chunk.at)) for chunk in self.chunks]
+        """What it streamed: v3 events, else what a model reported, else what was tapped."""
+        pieces: list[Token | Chunk | Note] = [*(self.stream_events or self.tokens or self.chunks)]
+        return [RunChunk(chunk_of(piece), self.seconds(piece.at)) for piece in pieces]
 
     def run_events(self) -> list[RunEvent]:
         return [
-            RunEvent(custom.name, custom.data, self.seconds(custom.at))
-            for custom in self.customs[:: self.reports]
+            RunEvent(custom.name, custom.data, self.seconds(custom.at)) for custom in self.customs
         ]
 
     def run_notes(self) -> list[RunEvent]:
-        return [
-            RunEvent(note.kind, note.value, self.seconds(note.at))
-            for note in self.notes[:: self.reports]
-        ]
+        return [RunEvent(note.kind, note.value, self.seconds(note.at)) for note in self.notes]
 
     def seconds(self, at: int) -> float:
         return (at - self.start_ns) / 1e9
 
 
-def _gather(events: Iterable[Event], forgotten: frozenset[UUID]) -> list[_Draft]:
-    """One draft per run, in the order in which they started."""
+def _gather(
+    events: Iterable[Event], forgotten: frozenset[UUID]
+) -> tuple[list[_Draft], list[tuple[_Draft, Event]]]:
+    """One draft per run, in the order in which they started, and what happened to which."""
     drafts: list[_Draft] = []
+    history: list[tuple[_Draft, Event]] = []
     current: dict[UUID, _Draft] = {}
     gone = set(forgotten)
     last = 0
@@ -174,26 +159,19 @@ def _gather(events: Iterable[Event], forgotten: frozenset[UUID]) -> list[_Draft]
                 # The context has seen the last of the reports.
                 draft.origin = draft.origin and draft.origin._replace(number=event.number)
                 continue
-            draft = _begin(event)
-        elif draft is None:
-            draft = _begin_late(event)
-        else:
-            _add(draft, event, last)
-            continue
-        drafts.append(draft)
-        current[event.run_id] = draft
-        if not isinstance(event, Start):
-            _add(draft, event, last)
-    return drafts
+        if draft is None or isinstance(event, Start):
+            draft = _begin(event) if isinstance(event, Start) else _begin_late(event)
+            drafts.append(draft)
+            current[event.run_id] = draft
+        if _add(draft, event, last):
+            history.append((draft, event))
+    return drafts, history
 
 
 def _begin(start: Start) -> _Draft:
-    inputs = start.inputs
-    if start.type in MODEL_TYPES and isinstance(inputs, list) and len(inputs) == 1:
-        inputs = inputs[0]  # LangChain reports each prompt as a run of its own
     return _Draft(
         start.name,
-        inputs,
+        inputs_of(start.type, start.inputs),
         start.tags,
         start.metadata or {},
         Origin(start.number, start.previous, start.lane, start.thread_name),
@@ -212,21 +190,29 @@ def _begin_late(event: Event) -> _Draft:
     return _Draft("Unnamed", None, [], {}, None, event.run_id, parent_id, type_, event.at, None)
 
 
-def _add(draft: _Draft, event: Event, last: int) -> None:
+def _add(draft: _Draft, event: Event, last: int) -> bool:
+    """Whether the event is news: what is reported twice happened once."""
+    if draft.reports > 1 and not isinstance(event, Chunk):  # the tap knows each handler once
+        draft.heard[type(event)] += 1
+        if draft.heard[type(event)] % draft.reports != 1:
+            return False
     if isinstance(event, (End, Error)):
-        if draft.ending is None:
-            draft.ending = event
-            draft.last = last
-            if event.details is not None and event.details.get("inputs") is not None:
-                draft.inputs = event.details["inputs"]
+        if draft.ending is not None:
+            return False
+        draft.ending = event
+        draft.last = last
+        late = late_inputs_of(event)
+        if late is not None:
+            draft.inputs = late
     elif isinstance(event, Token):
         draft.tokens.append(event)
     elif isinstance(event, Chunk):
         draft.chunks.append(event)
     elif isinstance(event, Custom):
         draft.customs.append(event)
-    elif not isinstance(event, Start):
-        draft.notes.append(event)
+    elif isinstance(event, Note):
+        (draft.stream_events if event.kind == STREAM_EVENT else draft.notes).append(event)
+    return True
 
 
 def _join(drafts: list[_Draft]) -> list[_Draft]:
@@ -288,17 +274,18 @@ def _number_attempts(drafts: list[_Draft]) -> None:
                 child.attempt = child.attempt or 1
 
 
-def _finish(root: _Draft) -> Run:
+def _finish(root: _Draft, runs: dict[_Draft, Run]) -> Run:
     """The runs of a tree, parents first, so that each knows its parent."""
     wall = root.start.wall if root.start is not None else 0
     wall = wall or Clock.epoch + root.start_ns
-    top = _to_run(root, None, wall, root.start_ns)
-    todo = [(root, top)]
+    top = runs[root] = _to_run(root, None, wall, root.start_ns)
+    todo = [root]
     while todo:
-        draft, run = todo.pop()
-        children = [_to_run(child, run, wall, root.start_ns) for child in draft.children]
-        object.__setattr__(run, "children", Runs(children))
-        todo += zip(draft.children, children)
+        draft = todo.pop()
+        for child in draft.children:
+            runs[child] = _to_run(child, runs[draft], wall, root.start_ns)
+        object.__setattr__(runs[draft], "children", Runs(runs[child] for child in draft.children))
+        todo += draft.children
     return top
 
 
@@ -354,32 +341,9 @@ def _model_of(draft: _Draft) -> str | None:
     return None
 
 
-def _answer(response: Any) -> Any:
-    """The message, or text, of a model's first generation."""
-    for prompt in getattr(response, "generations", None) or []:
-        for generation in prompt:
-            message = getattr(generation, "message", None)
-            return generation.text if message is None else message
-    return None
-
-
-def _streamed(token: Token) -> Any:
-    """What a model streamed: a message chunk, or text."""
-    return token.token if token.message is None else token.message
-
-
 def _tagged_attempt(place: Place) -> int | None:
     for tag in place.tags:
         number = tag[len(_ATTEMPT) :]
         if tag.startswith(_ATTEMPT) and number.isdecimal():
             return int(number)
     return None
-
-
-def _command_of(error: BaseException) -> Any:
-    """The command that a node sends to the parent graph by raising."""
-    return error.args[0] if _is_a(error, "ParentCommand") and error.args else None
-
-
-def _is_a(error: BaseException, *names: str) -> bool:
-    return any(base.__name__ in names for base in type(error).__mro__)

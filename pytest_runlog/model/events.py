@@ -118,6 +118,9 @@ class Note(NamedTuple):
     value: Any
 
 
+STREAM_EVENT = "stream_event"
+"""The kind of the notes that are streamed: events of `stream_events(version="v3")`."""
+
 Event: TypeAlias = Start | End | Error | Token | Chunk | Custom | Note
 
 KINDS: tuple[type[Event], ...] = (Start, End, Error, Token, Chunk, Custom, Note)

@@ -8,10 +8,17 @@ from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from pytest_runlog.model.selection import select
 from pytest_runlog.model.usage import TokenUsage, add_up
 
 if TYPE_CHECKING:
+    from typing import NoReturn
     from uuid import UUID
+
+    from langchain_core.tracers.log_stream import RunLog, RunLogPatch, RunState
+
+    from pytest_runlog.model.fold import DictView
+    from pytest_runlog.model.rootlog import RootLog
 
 
 MODEL_TYPES = frozenset({"llm", "chat_model"})
@@ -81,6 +88,8 @@ class Run:
     parent: Run | None = None
     children: Runs = field(default_factory=lambda: Runs(()))
     """In canonical order."""
+    _own_log: RootLog | None = None
+    """Of a root, its run log."""
 
     @property
     def is_model(self) -> bool:
@@ -153,6 +162,64 @@ class Run:
     def root(self) -> Run:
         """The run without a parent that this one is under, or this one."""
         return self._lineage()[0]
+
+    @property
+    def log(self) -> RunLog:
+        """LangChain's run log of this root: `log.ops` and `log.state`."""
+        return self._root_log("log").log
+
+    def filtered_log(
+        self,
+        *,
+        include_names: Iterable[str] | None = None,
+        include_types: Iterable[str] | None = None,
+        include_tags: Iterable[str] | None = None,
+        exclude_names: Iterable[str] | None = None,
+        exclude_types: Iterable[str] | None = None,
+        exclude_tags: Iterable[str] | None = None,
+        **unknown: NoReturn,
+    ) -> RunLog:
+        """The log of this root with only the runs that LangChain's filters would keep.
+
+        That is, those that any of the `include_…` names, or all if none is given, without
+        those that any of the `exclude_…` names. Types are those of the entries.
+        """
+        selection = select(
+            include_names=include_names,
+            include_types=include_types,
+            include_tags=include_tags,
+            exclude_names=exclude_names,
+            exclude_types=exclude_types,
+            exclude_tags=exclude_tags,
+            **unknown,
+        )
+        return self._root_log("filtered_log").filtered(selection).log
+
+    @property
+    def patches(self) -> list[RunLogPatch]:
+        """LangChain's patches of this root, in the order in which things happened."""
+        return self._root_log("patches").patches
+
+    @property
+    def state(self) -> RunState:
+        """The state that all patches of this root make."""
+        return self._root_log("state").state
+
+    def state_at(self, length: int) -> RunState:
+        """The state after the first `length` patches. Raises `IndexError` if there are fewer."""
+        return self._root_log("state_at").state_at(length)
+
+    def states(self) -> Iterator[tuple[RunLogPatch, DictView]]:
+        """Each patch of this root, and the state after it: a view that stays what it is."""
+        return self._root_log("states").states()
+
+    def _root_log(self, member: str) -> RootLog:
+        if self._own_log is None:
+            raise AttributeError(
+                f"only roots have {member!r}: {self.path!r} is part of the root "
+                f"{self.root.name!r}, whose log has it; use run.root.{member}"
+            )
+        return self._own_log
 
     def _lineage(self) -> list[Run]:
         lineage = [self]

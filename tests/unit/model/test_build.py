@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langgraph.errors import GraphInterrupt, ParentCommand
 from langgraph.types import Command, Interrupt
 
-from pytest_runlog.model.build import is_interruption
+from pytest_runlog.model.outcome import is_interruption
 from support.tape import Tape
 
 
