@@ -33,7 +33,11 @@ def sequences(count: int) -> None:
 
 def siblings_in_a_batch(count: int) -> None:
     questions = [f"question {number * 7919 % count}" for number in range(count)]
-    RunnableLambda(lambda _: step.batch(questions)).invoke("x")
+
+    def in_a_batch(value: str) -> None:
+        step.batch(questions)
+
+    RunnableLambda(in_a_batch).invoke("x")
 
 
 def siblings_of_the_same_inputs(count: int) -> None:
