@@ -15,7 +15,7 @@ from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
 from pytest_runlog.model.data import secrets_in, to_data
 from pytest_runlog.model.errors import arising, recovered
-from pytest_runlog.model.events import Start, values_in
+from pytest_runlog.model.events import End, Start, values_in
 from pytest_runlog.model.journal import Journal
 from pytest_runlog.model.masking import Mask, environment_secrets, uuids_in
 from pytest_runlog.model.runs import Run, Runs
@@ -394,6 +394,8 @@ def _ids_in(events: Iterable[Event]) -> Iterator[str]:
             metadata, details = event.metadata or {}, event.details or {}
             yield from uuids_in(str(metadata.get("langgraph_checkpoint_ns", "")))
             yield from uuids_in(str(details.get("tool_call_id", "")))
+        elif isinstance(event, End) and type(event.output).__name__ == "ToolMessage":
+            yield from uuids_in(str(event.output.tool_call_id))  # not told before core 1.2
 
 
 def _canonical_text(mask: Mask) -> Callable[[Any], str]:

@@ -249,9 +249,11 @@ def text_of(content: Any) -> str:
 
 def answer_of(generation: Any) -> str:
     """The text of a generation; where it has none, the tool calls that it asks for."""
-    if generation.text:
-        return str(generation.text)
     message = getattr(generation, "message", None)
+    # Before langchain-core 1.2.12 a generation has the text of the first block only.
+    text = max(str(generation.text), str(getattr(message, "text", "")), key=len)
+    if text:
+        return text
     calls = [
         *(getattr(message, "tool_calls", None) or []),
         *(getattr(message, "invalid_tool_calls", None) or []),

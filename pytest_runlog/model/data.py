@@ -278,7 +278,7 @@ class _Conversion:
                 and not (name == "id" and is_volatile_id(item))
                 and name not in ("type", *_NOT_SHOWN)
             }
-        elif _is_interrupt(value):
+        elif _is_of_langgraph(type(value), "Interrupt"):  # its id differs every time
             fields = {name: item for name, item in fields.items() if name != "id"}
         data = self.mapping(fields, path, depth)
         return {"@type": self.type_name(value), **data}
@@ -328,10 +328,9 @@ def _type_name(value: Any) -> str:
     return type(value).__qualname__.rpartition("<locals>.")[2]
 
 
-def _is_interrupt(value: Any) -> bool:
-    """Whether this is LangGraph's `Interrupt`, whose id differs every time."""
-    cls = type(value)
-    return cls.__name__ == "Interrupt" and cls.__module__ == "langgraph.types"
+def _is_of_langgraph(cls: type, name: str) -> bool:
+    """Whether this is LangGraph's type of that name."""
+    return cls.__name__ == name and cls.__module__ == "langgraph.types"
 
 
 def _is_langchain_data(value: Any) -> bool:
@@ -342,7 +341,7 @@ def _is_langchain_data(value: Any) -> bool:
 
 
 def _fields_of(value: Any) -> dict[str, Any] | None:
-    """The fields of a pydantic model or dataclass, as they lie."""
+    """The fields of a pydantic model, a dataclass or a `Send`, as they lie."""
     cls = type(value)
     if dataclasses.is_dataclass(cls):
         return {
@@ -354,6 +353,8 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
         fields = dict(vars(value))
         extra = getattr(value, "__pydantic_extra__", None)
         return {**fields, **extra} if extra else fields
+    if _is_of_langgraph(cls, "Send"):  # which is neither, and holds a state
+        return {name: item for name in cls.__slots__ if (item := getattr(value, name)) is not None}
     return None
 
 

@@ -17,6 +17,7 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.prompt_values import ChatPromptValue
+from langgraph.types import Send
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
 
 from pytest_runlog.model.data import (
@@ -248,6 +249,20 @@ def test_prompts_and_documents_are_shown_with_what_they_hold() -> None:
         "metadata": {"source": "a"},
         "page_content": "text",
     }
+
+
+def test_what_langgraph_sends_to_a_node_is_shown_with_what_it_holds() -> None:
+    sent = Send("answer", {"messages": [HumanMessage("hi", id=str(ID))], "api_key": "abc123"})
+
+    assert data(sent) == {
+        "@type": "Send",
+        "node": "answer",
+        "arg": {
+            "messages": [{"@type": "HumanMessage", "content": "hi"}],
+            "api_key": "<secret>",
+        },
+    }
+    assert secrets_in([sent]) == {"abc123"}
 
 
 def test_metadata_is_shown_without_what_is_new_each_time() -> None:
