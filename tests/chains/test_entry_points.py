@@ -6,13 +6,11 @@ import asyncio
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.callbacks import adispatch_custom_event, dispatch_custom_event
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import (
     Runnable,
@@ -50,6 +48,11 @@ from support.models import (
     generic_chat,
     streaming_completion,
 )
+from support.versions import (
+    HAS_V3_EVENTS,
+    TELLS_TOOL_CALL_IDS,
+    run_collector_copies_with_pydantics_copy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -60,8 +63,11 @@ if TYPE_CHECKING:
 
     Driver = Callable[[Any, Any, RunnableConfig], Any]
 
-# LangChain deprecates it in favour of astream; as long as it is there, it is recorded.
-pytestmark = pytest.mark.filterwarnings("ignore:astream_log is deprecated")
+pytestmark = [
+    # LangChain deprecates it in favour of astream; as long as it is there, it is recorded.
+    pytest.mark.filterwarnings("ignore:astream_log is deprecated"),
+    run_collector_copies_with_pydantics_copy,
+]
 
 INPUT = {"question": QUESTION}
 TOKENS_OF_ONE_ANSWER = (7, 2, 9)
@@ -663,6 +669,14 @@ def test_a_tool_that_is_called_by_a_model_gives_a_message(runlog: RunLogCapture)
 
     assert runlog.root.inputs == {"query": "x"}
     assert runlog.root.output == ToolMessage("found x", name="search", tool_call_id="call-1")
+
+
+@pytest.mark.skipif(
+    not TELLS_TOOL_CALL_IDS, reason="langchain-core tells handlers from 1.2 on who called a tool"
+)
+def test_a_tool_that_is_called_by_a_model_has_the_id_of_the_call(runlog: RunLogCapture) -> None:
+    search.invoke({"name": "search", "args": {"query": "x"}, "id": "call-1", "type": "tool_call"})
+
     assert runlog.root.details["tool_call_id"] == "call-1"
 
 

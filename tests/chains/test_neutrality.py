@@ -80,6 +80,7 @@ def test_a_race_calls_the_same_functions_while_it_is_recorded(name: str) -> None
     with pytest_runlog.record() as log:
         recorded = observe(race)
     assert recorded.in_any_order() == without.in_any_order()
+    assert not recorded.failed
     assert log.failures == []
 
 

@@ -293,7 +293,8 @@ def test_a_sync_function_in_an_async_chain_keeps_the_order_of_its_steps(
         for name in ["z", "y", "x"]:
             step(name).invoke(value, config)
 
-    asyncio.run(RunnableParallel(a=function, b=function).ainvoke("x"))
+    both = RunnableParallel(a=RunnableLambda(function), b=RunnableLambda(function))
+    asyncio.run(both.ainvoke("x"))
 
     for run in runlog.find("function"):
         assert run.children.names == ["z", "y", "x"]

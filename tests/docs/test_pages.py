@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,6 +11,7 @@ import pytest
 from pytest_runlog import record
 from support.chains import agent, graph
 from support.pages import RUN, blocks_of, run_page
+from support.versions import LEAVES_LOOPS_OPEN, collect_loops_left_open
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -29,16 +31,24 @@ def _imported() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _leave_no_loop_open() -> Iterator[None]:
+    yield
+    collect_loops_left_open()
+
+
+@pytest.fixture(autouse=True)
 def _terminal(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader's terminal: 80 columns, no CI. Warnings are errors there too."""
     for name in ("CI", "BUILD_NUMBER", "FORCE_COLOR", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv(
-        "PYTEST_ADDOPTS",
-        "--strict-config --strict-markers -W error -p no:cacheprovider "
+    options = [
+        "--strict-config --strict-markers -W error -p no:cacheprovider",
         "-o asyncio_default_fixture_loop_scope=function",
-    )
+    ]
+    if LEAVES_LOOPS_OPEN:
+        options.append("-W ignore:unclosed:ResourceWarning")
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(options))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

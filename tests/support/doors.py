@@ -58,6 +58,7 @@ from support.models import (
     streaming_completion,
 )
 from support.observed import here
+from support.versions import HAS_V3_EVENTS
 
 if TYPE_CHECKING:
     Case = Callable[[RunnableConfig], Any]
@@ -86,6 +87,10 @@ def racing(function: Case) -> Case:
 def failing_case(function: Case) -> Case:
     FAILING.add(function.__name__)
     return case(function)
+
+
+def case_of_v3(function: Case) -> Case:
+    return case(function) if HAS_V3_EVENTS else function
 
 
 def step(name: str) -> Runnable[Any, str]:
@@ -296,7 +301,7 @@ async def chat_model_that_answers_in_an_executor(config: RunnableConfig) -> Any:
     return [await model.ainvoke("x", config), *await collect(model.astream("x", config))]
 
 
-@case
+@case_of_v3
 async def events_of_a_chat_model_in_v3(config: RunnableConfig) -> Any:
     return await v3(chat(), "x", config)
 
@@ -580,7 +585,7 @@ async def inner_astream_log(config: RunnableConfig) -> Any:
     return await chain.ainvoke("x", config)
 
 
-@case
+@case_of_v3
 async def inner_astream_events_v3(config: RunnableConfig) -> Any:
     chain = inner(lambda chain, config: v3(graph(), INPUT, config))
     return await chain.ainvoke("x", config)
@@ -655,7 +660,7 @@ async def events_of_a_graph(config: RunnableConfig) -> Any:
     return await collect(graph().astream_events(INPUT, config, version="v2"))
 
 
-@case
+@case_of_v3
 async def events_of_a_graph_in_v3(config: RunnableConfig) -> Any:
     return await v3(graph(), INPUT, config)
 

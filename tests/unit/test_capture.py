@@ -16,6 +16,7 @@ from pytest_runlog.capture import RecordingIncomplete
 from pytest_runlog.defaults import Options
 from support.chains import ANSWER, QUESTION, broken, question_chain, retrieval_chain, search
 from support.models import ModelDown, chat, completion, flaky
+from support.versions import run_collector_copies_with_pydantics_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -461,6 +462,7 @@ def test_config_keeps_what_else_is_given(log: RunLogCapture) -> None:
     assert (log.root.name, log.root.tags, log.root.metadata["user"]) == ("mine", ["a"], 7)
 
 
+@run_collector_copies_with_pydantics_copy
 @pytest.mark.parametrize("kind", ["list", "manager"])
 def test_config_keeps_the_callbacks_of_the_user_and_changes_nothing_of_theirs(
     kind: str, log: RunLogCapture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 from uuid import uuid4
 
@@ -68,7 +69,10 @@ async def async_agent_with_three_parallel_tool_calls() -> None:
 
 @case
 def tool_node_with_parallel_calls() -> None:
-    from langgraph.prebuilt import ToolNode
+    with warnings.catch_warnings():
+        # That of langgraph 1.0 warns when it is imported that something in it is deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from langgraph.prebuilt import ToolNode
 
     builder = StateGraph(MessagesState)
     builder.add_node("tools", ToolNode([look_up, weigh]))
