@@ -23,14 +23,13 @@ from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
 from pytest_runlog.model.text import tree_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
     from langchain_core.runnables import RunnableConfig
     from langchain_core.tracers.log_stream import RunLogPatch
 
     from pytest_runlog.model.events import Event
-    from pytest_runlog.model.fold import DictView
     from pytest_runlog.model.text import Level
     from pytest_runlog.model.usage import TokenUsage
     from pytest_runlog.recording.handler import RunLogCallbackHandler
@@ -209,7 +208,7 @@ class RunLogCapture:
         """The run tree as text: `"shape"`, `"structure"` or `"full"`."""
         return "\n".join(tree_lines(self.roots, self._derive().mask, level))
 
-    def assert_always(self, predicate: Callable[[DictView], object]) -> None:
+    def assert_always(self, predicate: Callable[[Mapping[str, Any]], object]) -> None:
         """Check that `predicate(state)` holds after every patch of every root.
 
         Raises `AssertionError` that names the first patch after which it does not, or after
@@ -239,7 +238,7 @@ class RunLogCapture:
         return runs_to_dict(self.roots, self._derive().mask)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the runs, times included and secrets masked, as JSON."""
+        """Write the runs, times and patches included and secrets masked, as JSON."""
         save_runs(self.roots, self._derive().mask, Path(path))
 
     @classmethod

@@ -20,47 +20,77 @@ if TYPE_CHECKING:
 
     from pytest_runlog.model.patches import Patch
 
+_LONGEST = 200
+"""Characters of an operation that a message shows."""
 _STREAMS = frozenset({"streamed_output", "streamed_output_str"})
+_GROWING = _STREAMS | {"logs"}
 _number = itemgetter(0)
 
 
 class Fold:
-    """Patches, folded one after another."""
+    """Patches, folded one after another. Most of them append to a stream: that is quick."""
 
     def __init__(self, patches: Iterable[Patch] = ()) -> None:
         self.length = 0
         """How many have been folded."""
         self._state = _Dict()
+        self._streams: dict[str, _List] = {}
+        """What each path that ends in `/-` appends to."""
         for patch in patches:
             self.add(patch)
 
     def add(self, patch: Patch) -> None:
-        """Fold one more patch. Raises `ValueError` for an operation that no run log has."""
+        """Fold one more patch. Raises `ValueError` for one that no run log has there."""
         self.length += 1
         for operation in patch:
             try:
-                self._write(operation["path"].split("/")[1:], operation["value"])
-            except (LookupError, TypeError, AttributeError):
-                raise ValueError(f"not an operation of a run log: {operation!r}") from None
+                path, value = operation["path"], operation["value"]
+                stream = self._streams.get(path) or self._stream(path)
+                if stream is None:
+                    self._write(path.split("/")[1:], value)
+                else:
+                    stream.append(value, self.length)
+            except (LookupError, TypeError, ValueError, AttributeError):
+                shown = repr(operation)[:_LONGEST]
+                raise ValueError(
+                    f"patch {self.length} is none of a run log at that place: {shown}"
+                ) from None
 
     def view(self, length: int) -> DictView:
         """The state after that many patches."""
         return DictView(self._state, length)
 
+    def _stream(self, path: str) -> _List | None:
+        """What the path appends to, if it does."""
+        *parts, last = path.split("/")[1:] or [""]
+        place = self._place(parts) if last == "-" else None
+        if not isinstance(place, _List):
+            return None
+        self._streams[path] = place
+        return place
+
     def _write(self, path: list[str], value: Any) -> None:
         """Write a value. Only `/-` inserts, so `add` and `replace` mean the same."""
         if not path:
+            if self.length > 1:
+                raise ValueError("a log begins once")
             self._state = _Dict.of_run(value, self.length)
-            return
-        place: Any = self._state
-        for part in path[:-1]:
-            place = place.newest(unescape(part))
-        if path[-1] == "-" and isinstance(place, _List):
-            place.append(value, self.length)
         elif len(path) == 2 and path[0] == "logs":
-            place.write(unescape(path[1]), _Dict.of_run(value, self.length), self.length)
+            logs, key = self._place(["logs"]), unescape(path[1])
+            if key in logs.written:
+                raise ValueError("each run has a key of its own")
+            logs.write(key, _Dict.of_run(value, self.length), self.length)
+        elif path[-1] in _GROWING:
+            raise ValueError("streams and logs are only added to")
         else:
-            place.write(unescape(path[-1]), value, self.length)
+            self._place(path[:-1]).write(unescape(path[-1]), value, self.length)
+
+    def _place(self, parts: list[str]) -> Any:
+        """The newest of what lies at a path."""
+        place: Any = self._state
+        for part in parts:
+            place = place.newest(unescape(part))
+        return place
 
 
 class _Dict:

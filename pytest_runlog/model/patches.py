@@ -57,6 +57,18 @@ class Subject(NamedTuple):
     start: datetime
 
 
+class _Paths(NamedTuple):
+    """Where a run is in the log: `""` of the root, `"/logs/KEY"` of the others."""
+
+    run: str
+    chunks: str
+    tokens: str
+
+    @classmethod
+    def of(cls, run: str) -> _Paths:
+        return cls(run, f"{run}/streamed_output/-", f"{run}/streamed_output_str/-")
+
+
 class Shown(NamedTuple):
     """How what a chain gave is written; as it is, unless somebody must not see it."""
 
@@ -79,38 +91,41 @@ class LogWriter:
         self.schema = schema
         self.shown = Shown() if shown is None else shown
         self._subjects: dict[Hashable, Subject] = {}
-        self._places: dict[Hashable, str] = {}
-        """The path of each run: `""` of the root, `"/logs/KEY"` of the others."""
+        self._paths: dict[Hashable, _Paths] = {}
         self._keys = Keys()
 
     def __contains__(self, key: Hashable) -> bool:
         """Whether that run has been started."""
-        return key in self._places
+        return key in self._paths
 
     def start(self, key: Hashable, run: Subject) -> Patch:
         """A run began."""
-        is_root = not self._places
+        is_root = not self._paths
         self._subjects[key] = run
         if is_root:
-            self._places[key] = ""
+            self._paths[key] = _Paths.of("")
             return [{"op": "replace", "path": "", "value": self._state(run)}]
-        name = self.shown.text(run.name)
-        place = self._places[key] = f"/logs/{escape(self._keys.new(name))}"
-        return [{"op": "add", "path": place, "value": self._entry(run)}]
+        path = f"/logs/{escape(self._keys.new(self.shown.text(run.name)))}"
+        self._paths[key] = _Paths.of(path)
+        return [{"op": "add", "path": path, "value": self._entry(run)}]
 
     def token(self, key: Hashable, token: Any, chunk: Any) -> Patch:
         """A model reported a token and the chunk that carried it: a message, or the token."""
-        place = self._places[key]
-        text = _append(place, "streamed_output_str", self.shown.value(token, "chunks"))
-        return ([text] if place else []) + self.chunk(key, chunk)
+        paths = self._paths[key]
+        patch = self.chunk(key, chunk)
+        if paths.run:  # LangChain's `RunState` has no such list
+            text = self.shown.value(token, "chunks")
+            patch.insert(0, {"op": "add", "path": paths.tokens, "value": text})
+        return patch
 
     def chunk(self, key: Hashable, value: Any) -> Patch:
         """A run streamed a piece of its output."""
-        return [_append(self._places[key], "streamed_output", self.shown.value(value, "chunks"))]
+        path = self._paths[key].chunks
+        return [{"op": "add", "path": path, "value": self.shown.value(value, "chunks")}]
 
     def end(self, key: Hashable, ending: Ending, at: datetime, streamed: Iterable[Any]) -> Patch:
         """A run ended. `streamed` are its chunks, which is what a failed root gave."""
-        place, run = self._places[key], self._subjects[key]
+        place, run = self._paths[key].run, self._subjects[key]
         facts: dict[str, Any] = {}
         if place:
             facts["final_output"] = self._logged_output(run, ending)
@@ -176,7 +191,7 @@ class LogWriter:
         inputs = run.inputs if late is None else late
         if place and self.schema == "streaming_events":
             value = self._logged_inputs(run, inputs)
-        elif not place and _is_placeholder(run.inputs):
+        elif not place and (late is not None or _is_placeholder(run.inputs)):
             value = self.shown.value(inputs, "inputs")
         else:
             return []
@@ -185,7 +200,9 @@ class LogWriter:
     def _logged_inputs(self, run: Subject, inputs: Any) -> Any:
         if run.type in _INPUT_NAMES:
             return {_INPUT_NAMES[run.type]: self.shown.value(inputs, "inputs")}
-        return None if _is_placeholder(inputs) else self.shown.value(inputs, "inputs")
+        if _is_placeholder(inputs) or (run.type == "tool" and not isinstance(inputs, dict)):
+            return None  # of a tool, LangChain has only the arguments that have names
+        return self.shown.value(inputs, "inputs")
 
     def _logged_output(self, run: Subject, ending: Ending) -> Any:
         """What LangChain makes of the output of a run that is not the root."""
@@ -285,10 +302,6 @@ def _is_placeholder(inputs: Any) -> bool:
     if type(inputs) is not dict or list(inputs) != ["input"]:
         return False
     return type(inputs["input"]) is str and not inputs["input"]
-
-
-def _append(place: str, name: str, value: Any) -> Operation:
-    return {"op": "add", "path": f"{place}/{name}/-", "value": value}
 
 
 def _time(moment: datetime) -> str:

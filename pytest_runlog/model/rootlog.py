@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_runlog.model.events import STREAM_EVENT, Chunk, End, Error, Note, Start, Token
 from pytest_runlog.model.fold import Fold, plain
 from pytest_runlog.model.outcome import chunk_of
 from pytest_runlog.model.patches import Keys, LogWriter, Shown, Subject, escape
 from pytest_runlog.model.runs import walk
+from pytest_runlog.model.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +21,8 @@ if TYPE_CHECKING:
     from langchain_core.tracers.log_stream import RunLog, RunLogPatch, RunState
 
     from pytest_runlog.model.events import Event
-    from pytest_runlog.model.fold import DictView
     from pytest_runlog.model.patches import Operation, Patch
     from pytest_runlog.model.runs import Run
-    from pytest_runlog.model.selection import Selection
 
 Step: TypeAlias = "tuple[Run, Event]"
 """Something that happened to a run."""
@@ -47,9 +48,7 @@ class RootLog:
     @property
     def patches(self) -> list[RunLogPatch]:
         """The patches as LangChain has them: each time new ones, which may be changed."""
-        from langchain_core.tracers.log_stream import RunLogPatch
-
-        return [RunLogPatch(*map(_copy, patch)) for patch in self.operations]
+        return list(self._patches())
 
     @property
     def log(self) -> RunLog:
@@ -57,14 +56,14 @@ class RootLog:
         from langchain_core.tracers.log_stream import RunLog
 
         operations = [_copy(operation) for patch in self.operations for operation in patch]
-        return RunLog(*operations, state=self.state)
+        return RunLog(*operations, state=cast("RunState", self.state))
 
     @property
-    def state(self) -> RunState:
+    def state(self) -> dict[str, Any]:
         """The state after all patches."""
         return self.state_at(len(self.operations))
 
-    def state_at(self, length: int) -> RunState:
+    def state_at(self, length: int) -> dict[str, Any]:
         """The state after that many patches; before the first it is an empty dict."""
         count = len(self.operations)
         if not 0 <= length <= count:
@@ -72,17 +71,32 @@ class RootLog:
                 f"state_at({length!r}): this log has {count} patches, so there are the states "
                 f"after 0 to {count} of them"
             )
-        state: RunState = plain(self.fold.view(length))
+        state: dict[str, Any] = plain(self.fold.view(length))
         return state
 
-    def states(self) -> Iterator[tuple[RunLogPatch, DictView]]:
+    def states(self) -> Iterator[tuple[RunLogPatch, Mapping[str, Any]]]:
         """Each patch, and a view of the state after it."""
-        for length, patch in enumerate(self.patches, 1):
+        for length, patch in enumerate(self._patches(), 1):
             yield patch, self.fold.view(length)
+
+    def check(self) -> None:
+        """Raise an exception unless these are the patches of a run log."""
+        if self.operations[0][0]["path"]:
+            raise ValueError(f"no run log begins with {self.operations[0][0]['path']!r}")
+        for operation in chain.from_iterable(self.operations):
+            if operation["op"] not in {"add", "replace"}:
+                raise ValueError(f"no run log has the operation {operation['op']!r}")
+        self.fold.view(self.fold.length)
+        deque(filtered(self.operations, Selection()), maxlen=0)
 
     def filtered(self, selection: Selection) -> RootLog:
         """The log with only the runs that are selected."""
         return RootLog(lambda _shown: filtered(self.operations, selection))
+
+    def _patches(self) -> Iterator[RunLogPatch]:
+        from langchain_core.tracers.log_stream import RunLogPatch
+
+        return (RunLogPatch(*map(_copy, patch)) for patch in self.operations)
 
     @cached_property
     def fold(self) -> Fold:
@@ -130,22 +144,23 @@ def write(root: Run, steps: Sequence[Step], shown: Shown) -> Iterator[Patch]:
     has_events = any(run is root and isinstance(event, Note) for run, event in steps)
     given: list[Any] = []
     for run, event in steps:
-        if run not in writer:
-            yield writer.start(run, _subject(run, event))
+        key = id(run)
+        if key not in writer:
+            yield writer.start(key, _subject(run, event))
         if isinstance(event, (Token, Chunk)):
             chunk = chunk_of(event)
             if run is root or run is relayed:
                 given.append(chunk)
             if isinstance(event, Chunk):
-                yield writer.chunk(run, chunk)
+                yield writer.chunk(key, chunk)
             elif run is not root or not has_events:
-                yield writer.token(run, event.token, chunk)
+                yield writer.token(key, event.token, chunk)
             if run is relayed:
-                yield writer.chunk(root, chunk)
+                yield writer.chunk(id(root), chunk)
         elif isinstance(event, Note) and event.kind == STREAM_EVENT:
-            yield writer.chunk(run, event.value)
+            yield writer.chunk(key, event.value)
         elif isinstance(event, (End, Error)) and run.end is not None:
-            yield writer.end(run, event, run.end, given)
+            yield writer.end(key, event, run.end, given)
 
 
 def filtered(patches: Iterable[Patch], selection: Selection) -> Iterator[Patch]:
@@ -156,11 +171,16 @@ def filtered(patches: Iterable[Patch], selection: Selection) -> Iterator[Patch]:
         place = _place_of(patch[0]["path"])
         if place and place not in places:
             entry = patch[0]["value"]
-            kept = selection.keeps(entry["name"], entry["type"], entry["tags"])
+            kept = selection.keeps(entry["name"], entry["type"], _texts(entry["tags"]))
             places[place] = f"/logs/{escape(keys.new(entry['name']))}" if kept else None
         new = places.get(place, place)
         if new is not None:
             yield [{**op, "path": new + op["path"][len(place) :]} for op in patch]
+
+
+def _texts(tags: Any) -> list[str]:
+    """The tags of an entry, which a hook of the user's may have made anything of."""
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
 def _place_of(path: str) -> str:
@@ -220,4 +240,5 @@ def _copy(operation: Operation) -> Operation:
             name: item.copy() if type(item) in (dict, list) else item
             for name, item in value.items()
         }
-    return {**operation, "value": value}
+        return {**operation, "value": value}
+    return operation.copy()

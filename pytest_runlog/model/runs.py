@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
     from uuid import UUID
 
-    from langchain_core.tracers.log_stream import RunLog, RunLogPatch, RunState
+    from langchain_core.tracers.log_stream import RunLog, RunLogPatch
 
-    from pytest_runlog.model.fold import DictView
     from pytest_runlog.model.rootlog import RootLog
 
 
@@ -89,7 +88,6 @@ class Run:
     children: Runs = field(default_factory=lambda: Runs(()))
     """In canonical order."""
     _own_log: RootLog | None = None
-    """Of a root, its run log."""
 
     @property
     def is_model(self) -> bool:
@@ -201,15 +199,15 @@ class Run:
         return self._root_log("patches").patches
 
     @property
-    def state(self) -> RunState:
+    def state(self) -> dict[str, Any]:
         """The state that all patches of this root make."""
         return self._root_log("state").state
 
-    def state_at(self, length: int) -> RunState:
+    def state_at(self, length: int) -> dict[str, Any]:
         """The state after the first `length` patches. Raises `IndexError` if there are fewer."""
         return self._root_log("state_at").state_at(length)
 
-    def states(self) -> Iterator[tuple[RunLogPatch, DictView]]:
+    def states(self) -> Iterator[tuple[RunLogPatch, Mapping[str, Any]]]:
         """Each patch of this root, and the state after it: a view that stays what it is."""
         return self._root_log("states").states()
 
@@ -342,6 +340,11 @@ def walk(runs: Iterable[Run]) -> Iterator[Run]:
         else:
             yield run
             todo.append(iter(run.children))
+
+
+def log_of(run: Run) -> RootLog | None:
+    """What the members of a root that are about its log come from; other runs have none."""
+    return run._own_log  # noqa: SLF001 (no member of it for users to see)
 
 
 def moment(wall: int, ns: int) -> datetime:

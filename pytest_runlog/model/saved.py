@@ -18,7 +18,9 @@ from pytest_runlog.model.data import (
     to_data,
 )
 from pytest_runlog.model.errors import causes_of
-from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs, walk
+from pytest_runlog.model.patches import Shown
+from pytest_runlog.model.rootlog import RootLog
+from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs, log_of, walk
 from pytest_runlog.model.usage import TokenUsage
 
 if TYPE_CHECKING:
@@ -27,8 +29,12 @@ if TYPE_CHECKING:
 
     from pytest_runlog.model.data import Data
     from pytest_runlog.model.masking import Mask
+    from pytest_runlog.model.patches import Patch
 
 SCHEMA = 1
+
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+_SAVE_AGAIN = ". Files are written by `runlog.save(path)`: save it again"
 
 
 def runs_to_dict(roots: Iterable[Run], mask: Mask) -> dict[str, Data]:
@@ -37,7 +43,7 @@ def runs_to_dict(roots: Iterable[Run], mask: Mask) -> dict[str, Data]:
 
 
 def save_runs(roots: Iterable[Run], mask: Mask, path: Path) -> None:
-    """Write the runs, times included and secrets masked, as JSON."""
+    """Write the runs, times and patches included and secrets masked, as JSON."""
     roots = list(roots)
     runs = list(walk(roots))
     first = min((root.start_ns for root in roots), default=0)
@@ -47,7 +53,11 @@ def save_runs(roots: Iterable[Run], mask: Mask, path: Path) -> None:
         "schema": SCHEMA,
         "errors": errors.to_data(mask),
         "runs": [
-            {**_with_times(run, mask, first, errors), "parent": places.get(id(run.parent))}
+            {
+                **_with_times(run, mask, first, errors),
+                "parent": places.get(id(run.parent)),
+                "patches": None if (log := log_of(run)) is None else log.shown(_masked(mask)),
+            }
             for run in runs
         ],
     }
@@ -63,9 +73,9 @@ def load_runs(path: Path) -> Runs:
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a saved run log: {error}") from None
+        raise ValueError(f"{path} is not a saved run log: {error}{_SAVE_AGAIN}") from None
     if not isinstance(saved, dict) or not isinstance(saved.get("schema"), int):
-        raise ValueError(f"{path} is not a saved run log: it has no schema version")
+        raise ValueError(f"{path} is not a saved run log: it has no schema version{_SAVE_AGAIN}")
     if saved["schema"] > SCHEMA:
         raise ValueError(
             f"{path} has schema version {saved['schema']}, this pytest-runlog reads up to "
@@ -74,8 +84,10 @@ def load_runs(path: Path) -> Runs:
     try:
         errors = _loaded_errors(saved["errors"])
         return Runs(walk(_loaded_roots(saved["runs"], errors)))
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a complete saved run log: {error!r}") from None
+    except _MALFORMED as error:
+        raise ValueError(
+            f"{path} is not a complete saved run log: {error!r}{_SAVE_AGAIN}"
+        ) from None
 
 
 def _nested(root: Run, mask: Mask) -> dict[str, Data]:
@@ -169,7 +181,10 @@ def _loaded_roots(saved: list[dict[str, Any]], errors: list[SavedError]) -> list
         place = facts["parent"]
         if place is not None and not 0 <= place < len(runs):
             raise ValueError(f"the parent of run {len(runs)} does not come before it")
-        run = _loaded(facts, None if place is None else runs[place], errors)
+        try:
+            run = _loaded(facts, None if place is None else runs[place], errors)
+        except _MALFORMED as error:
+            raise ValueError(f"run {len(runs)}: {error!r}") from None
         runs.append(run)
         children[place].append(run)
     for place, run in enumerate(runs):
@@ -206,7 +221,25 @@ def _loaded(saved: Mapping[str, Any], parent: Run | None, errors: list[SavedErro
         response=None,
         usage=TokenUsage(**saved["tokens"]),
         parent=parent,
+        _own_log=_loaded_log(saved["patches"]) if parent is None else None,
     )
+
+
+def _loaded_log(patches: list[Patch]) -> RootLog:
+    """The log that a root was saved with. Raises `ValueError` if it is none."""
+    log = RootLog(lambda _shown: patches)
+    log.check()
+    return log
+
+
+def _masked(mask: Mask) -> Shown:
+    def error_data(error: BaseException) -> Data:
+        data = error_to_data(error, mask)
+        if not isinstance(data, dict) or set(data) != {"@type", "message"}:
+            return data  # what the user's hook made of it
+        return {"type": data["@type"], "message": data["message"]}
+
+    return Shown(lambda value, path: to_data(value, mask, path), mask.text, error_data)
 
 
 def _loaded_errors(saved: list[dict[str, Any]]) -> list[SavedError]:
