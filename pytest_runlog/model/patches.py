@@ -23,7 +23,7 @@ from pytest_runlog.model.outcome import (
 from pytest_runlog.model.runs import MODEL_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Sequence
     from datetime import datetime
     from typing import TypeAlias
     from uuid import UUID
@@ -123,16 +123,14 @@ class LogWriter:
         path = self._paths[key].chunks
         return [{"op": "add", "path": path, "value": self.shown.value(value, "chunks")}]
 
-    def end(self, key: Hashable, ending: Ending, at: datetime, streamed: Iterable[Any]) -> Patch:
-        """A run ended. `streamed` are its chunks, which is what a failed root gave."""
+    def end(self, key: Hashable, ending: Ending, at: datetime, streamed: Sequence[Any]) -> Patch:
+        """A run ended. `streamed` are the chunks that the root gave."""
         place, run = self._paths[key].run, self._subjects[key]
         facts: dict[str, Any] = {}
         if place:
             facts["final_output"] = self._logged_output(run, ending)
-        elif isinstance(ending, Error):
-            facts["final_output"] = self.shown.value(joined(streamed), "output")
         else:
-            facts["final_output"] = self.shown.value(output_of(run.type, ending), "output")
+            facts["final_output"] = self.shown.value(_given(run, ending, streamed), "output")
         facts["end_time"] = _time(at)
         error = error_of(ending)
         if error is not None and not is_interruption(error):
@@ -281,6 +279,14 @@ def escape(key: str) -> str:
 def unescape(part: str) -> str:
     """The key of which this is the part of a JSON pointer."""
     return part.replace("~1", "/").replace("~0", "~")
+
+
+def _given(run: Subject, ending: Ending, streamed: Sequence[Any]) -> Any:
+    """What a root gave in the end: of chunks that cannot be added LangChain reports but a part."""
+    output = None if isinstance(ending, Error) else output_of(run.type, ending)
+    if output is None or len({type(chunk) for chunk in streamed}) > 1:
+        return joined(streamed) if streamed else output
+    return output
 
 
 def joined(chunks: Iterable[Any]) -> Any:

@@ -141,7 +141,7 @@ def write(root: Run, steps: Sequence[Step], shown: Shown) -> Iterator[Patch]:
     """The patches of a root, from what happened to it and to the runs below it."""
     writer = LogWriter(shown=shown)
     relayed = _relayed(root, steps)
-    has_events = any(run is root and isinstance(event, Note) for run, event in steps)
+    has_events = any(run is root and _is_streamed_event(event) for run, event in steps)
     given: list[Any] = []
     for run, event in steps:
         key = id(run)
@@ -157,7 +157,7 @@ def write(root: Run, steps: Sequence[Step], shown: Shown) -> Iterator[Patch]:
                 yield writer.token(key, event.token, chunk)
             if run is relayed:
                 yield writer.chunk(id(root), chunk)
-        elif isinstance(event, Note) and event.kind == STREAM_EVENT:
+        elif isinstance(event, Note) and _is_streamed_event(event):
             yield writer.chunk(key, event.value)
         elif isinstance(event, (End, Error)) and run.end is not None:
             yield writer.end(key, event, run.end, given)
@@ -206,15 +206,25 @@ def _relayed(root: Run, steps: Iterable[Step]) -> Run | None:
     """The run whose chunks are the root's, though LangChain does not show them as such.
 
     That is what a `RunnableBranch` chose, or a `RunnableWithFallbacks` ended up with: they
-    stream what it streams, by a `stream()` of their own.
+    stream what it streams, by a `stream()` of their own. It may be one of them itself.
     """
     if root.chunks or not root.children:
         return None
-    started = list(dict.fromkeys(run for run, _ in steps if run.parent is root))
-    last = started[-1]
-    if root.name != _FALLBACKS and not all(_is_of_branch(run) for run in started):
-        return None
-    return last if last.chunks and _is_streamed(last) else None
+    children: dict[int, dict[int, Run]] = {}
+    for run, _ in steps:
+        children.setdefault(id(run.parent), {})[id(run)] = run
+    run = root
+    while not run.chunks and id(run) in children:
+        started = list(children[id(run)].values())
+        if run.name != _FALLBACKS and not all(map(_is_of_branch, started)):
+            return None
+        run = started[-1]
+    return run if run.chunks and _is_streamed(run) else None
+
+
+def _is_streamed_event(event: Event) -> bool:
+    """Whether this is an event of `stream_events(version="v3")`."""
+    return isinstance(event, Note) and event.kind == STREAM_EVENT
 
 
 def _is_of_branch(run: Run) -> bool:
