@@ -13,14 +13,14 @@ from pytest_runlog import explain
 from pytest_runlog.defaults import Options, session_options
 from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
-from pytest_runlog.model.data import secrets_in, to_data
+from pytest_runlog.model.data import secrets_in, to_data, without_call_ids
 from pytest_runlog.model.errors import arising, recovered
 from pytest_runlog.model.events import End, Start, values_in
 from pytest_runlog.model.journal import Journal
 from pytest_runlog.model.masking import Mask, environment_secrets, uuids_in
-from pytest_runlog.model.runs import Run, Runs
+from pytest_runlog.model.runs import Run, Runs, show_with
 from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
-from pytest_runlog.model.text import tree_lines
+from pytest_runlog.model.text import HasTree, tree_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class _Derived:
     mask: Mask
 
 
-class RunLogCapture:
+class RunLogCapture(HasTree):
     """What was recorded: runs, errors, tokens, the run tree, Infino's payloads.
 
     Everything is derived from the journal when it is asked for, so a capture can be looked
@@ -146,7 +146,9 @@ class RunLogCapture:
     def infino(self) -> InfinoRecorder:
         """What `InfinoCallbackHandler` would have sent: metrics and logs."""
         if self._infino is None:
-            self._infino = InfinoRecorder(self._journal)
+            self._infino = InfinoRecorder(
+                self._journal, runs=lambda: (self.runs, self._derive().mask)
+            )
         return self._infino
 
     def find(
@@ -230,7 +232,9 @@ class RunLogCapture:
                     changes = [(op["op"], mask.text(op["path"])) for op in patch.ops]
                     tree = "\n".join(tree_lines(roots, mask, "shape", [root]))
                     raise AssertionError(
-                        explain.not_always(predicate, number, changes, cause, tree)
+                        explain.not_always(
+                            predicate, number, len(root.patches), changes, cause, tree
+                        )
                     ) from cause
 
     def to_dict(self) -> dict[str, Any]:
@@ -369,11 +373,9 @@ def open_capture(options: Options, name: str | None = None) -> RunLogCapture:
 def _derive(journal: Journal, length: int, options: Options) -> _Derived:
     events = journal.events()[:length]
     mask = _mask_of(events, options)
-    return _Derived(
-        length,
-        build_runs(events, journal.lane, _canonical_text(mask), journal.forgotten),
-        mask,
-    )
+    runs = build_runs(events, journal.lane, _canonical_text(mask), journal.forgotten)
+    show_with(runs, mask)
+    return _Derived(length, runs, mask)
 
 
 def _mask_of(events: Sequence[Event], options: Options) -> Mask:
@@ -398,4 +400,4 @@ def _ids_in(events: Iterable[Event]) -> Iterator[str]:
 
 
 def _canonical_text(mask: Mask) -> Callable[[Any], str]:
-    return lambda value: json.dumps(to_data(value, mask), sort_keys=True)
+    return lambda value: json.dumps(without_call_ids(to_data(value, mask)), sort_keys=True)

@@ -59,11 +59,12 @@ def not_one(
 def not_always(
     predicate: object,
     number: int,
+    count: int,
     changes: Iterable[tuple[str, str]],
     error: BaseException | None,
     tree: str,
 ) -> str:
-    """`assert_always(...)` was asked for, and the predicate fails after that patch.
+    """`assert_always(...)` was asked for, and the predicate fails after that of all patches.
 
     `changes` are the operations and the paths of the patch.
     """
@@ -71,7 +72,7 @@ def not_always(
     what = "does not hold" if error is None else f"raised {type(error).__name__}"
     listed = ", ".join(f"{operation} {quote(path)}" for operation, path in changes)
     return (
-        f"assert_always: {name} {what} after patch {number} ({listed}).\n"
+        f"assert_always: {name} {what} after patch {number} of {count} ({listed}).\n"
         f"That state is root.state_at({number}), and the one before it "
         f"root.state_at({number - 1}).\n{tree}"
     )

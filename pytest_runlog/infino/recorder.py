@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pytest_runlog.infino.payloads import Kind, Payload, Payloads
+from pytest_runlog.infino.text import payload_lines
+from pytest_runlog.model.data import secrets_in
 from pytest_runlog.model.events import End, Error, Start
 from pytest_runlog.model.frozen import freeze, thaw
 from pytest_runlog.model.journal import Clock, Journal
 from pytest_runlog.model.masking import Mask, environment_secrets
+from pytest_runlog.model.text import HasTree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_runlog.model.events import Event
+    from pytest_runlog.model.runs import Run
+    from pytest_runlog.model.text import Level
 
 
-class InfinoRecorder:
+class InfinoRecorder(HasTree):
     """The payloads that were sent, in order.
 
     It takes the calls of every generation of `infinopy.InfinoClient`: `append_log(payload)`
@@ -30,8 +35,14 @@ class InfinoRecorder:
     it is a live view: hold it before the chain runs, read it after.
     """
 
-    def __init__(self, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal | None = None,
+        *,
+        runs: Callable[[], tuple[Sequence[Run], Mask]] | None = None,
+    ) -> None:
         self._journal = Journal() if journal is None else journal
+        self._runs = runs
         self._lock = threading.RLock()
         self._forget(())
 
@@ -64,6 +75,20 @@ class InfinoRecorder:
             for body in self.metrics
             if key in body and wanted.items() <= (body.get("labels") or {}).items()
         ]
+
+    def tree(self, level: Level = "structure") -> str:
+        """What was sent about each run as text, in canonical order, without times and dates.
+
+        `"shape"` has the keys, `"structure"` adds the values, `"full"` the labels. What is
+        not about a recorded run comes last, in the order in which it was sent.
+        """
+        calls = self.calls
+        if self._runs is not None:
+            runs, mask = self._runs()
+        else:
+            secrets = secrets_in(call.body for call in calls)
+            runs, mask = (), Mask(environment_secrets() | secrets)
+        return "\n".join(payload_lines(calls, runs, mask, level))
 
     def append_log(self, *call: Any, **named: Any) -> None:
         """Keep a log; the payload is the last argument."""

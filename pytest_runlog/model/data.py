@@ -10,9 +10,11 @@ code may raise. So types are looked up, not asked for, and what raises is shown 
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import math
+import re
 from collections import deque
 from datetime import date, time
 from enum import Enum
@@ -41,7 +43,15 @@ _LONGEST_INT = 4_000
 """In bits. `json` cannot write much longer ones, and nobody could read them."""
 _SHORT_INT = 16
 """In bits. A secret that is a shorter number is not looked for elsewhere."""
+_SHORT_TEXT = 64
+"""In characters. Base64 that is shorter is shown as it is."""
+_BASE64_KEYS = frozenset({"base64", "data", "file_data"})
+_BASE64_SIGNS = frozenset({"mime_type", "media_type", "source_type", "format"})
+"""Beside one of these, the text under one of the keys above is a file."""
 _SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
+_CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
+_CALL_BLOCKS = frozenset({"tool_use", "server_tool_call", "function_call", "tool_result"})
+_CALL_IDS = frozenset({"id", "call_id", "tool_use_id", "tool_call_id"})
 _NOT_SHOWN = frozenset({"response_metadata", "usage_metadata", "lc_versions"})
 _VOLATILE_METADATA = frozenset(
     {
@@ -53,6 +63,7 @@ _VOLATILE_METADATA = frozenset(
         "thread_ts",
     }
 )
+_DATA_URL = re.compile(r"data:([\w.+/-]+)(?:;[\w.+=-]+)*;base64,")
 _NODE_METADATA = frozenset(
     {"langgraph_node", "langgraph_path", "langgraph_step", "langgraph_triggers"}
 )
@@ -104,6 +115,27 @@ def sort_keys(data: Data) -> Data:
         keys = data if is_object(data) else sorted(data)
         return {key: sort_keys(data[key]) for key in keys}
     return data
+
+
+def without_call_ids(data: Data) -> Data:
+    """The data without the ids that link tool calls with their results.
+
+    Providers make them up for each call, and they say nothing that the order does not.
+    """
+    if isinstance(data, list):
+        return [without_call_ids(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if is_call(data) or data.get("type") in _CALL_BLOCKS:
+        hidden = _CALL_IDS
+    else:
+        hidden = frozenset({"tool_call_id"}) if is_object(data) else frozenset()
+    return {key: without_call_ids(item) for key, item in data.items() if key not in hidden}
+
+
+def is_call(data: dict[Any, Data]) -> bool:
+    """Whether this dict is a call that a model asks for, as LangChain writes it."""
+    return data.get("type") in _CALLS or data.keys() == {"name", "args", "id"}
 
 
 def group_chunks(chunks: Iterable[Any], depth: int = 0) -> list[Any]:
@@ -171,7 +203,9 @@ class _Conversion:
         self.mask = mask
         self.inside: set[int] = set()
 
-    def convert(self, value: Any, path: str, *, secret: bool, depth: int) -> Data:
+    def convert(
+        self, value: Any, path: str, *, secret: bool, depth: int, is_base64: bool = False
+    ) -> Data:
         value = self.mask.replaced(path, value)
         if value is None or value is True or value is False:
             return value
@@ -179,7 +213,7 @@ class _Conversion:
         if secret and not _is_blank(value):
             return SECRET
         if cls is str:
-            return self.mask.text(value)
+            return _file(value, is_base64=is_base64) or self.mask.text(value)
         if cls is int:
             return self.number(value)
         if cls is float:
@@ -243,13 +277,20 @@ class _Conversion:
 
     def mapping(self, value: dict[Any, Any], path: str, depth: int) -> Data:
         data: dict[str, Data] = {}
+        holds_file = not _BASE64_SIGNS.isdisjoint(value)
         for key, item in list(dict.items(value)):
+            if key == "id" and "type" in value and _is_auto_id(item):
+                continue  # of a content block
             name = self.key(key)
             hidden = is_secret_key(name)
             while name in data:
                 name += "'"  # 1 and "1" are different keys
             data[name] = self.convert(
-                item, f"{path}.{name}" if path else name, secret=hidden, depth=depth
+                item,
+                f"{path}.{name}" if path else name,
+                secret=hidden,
+                depth=depth,
+                is_base64=holds_file and name in _BASE64_KEYS,
             )
         return data
 
@@ -275,7 +316,7 @@ class _Conversion:
                 name: item
                 for name, item in fields.items()
                 if item not in _EMPTY
-                and not (name == "id" and is_volatile_id(item))
+                and not (name == "id" and _is_made_up(value, item))
                 and name not in ("type", *_NOT_SHOWN)
             }
         elif _is_of_langgraph(type(value), "Interrupt"):  # its id differs every time
@@ -316,12 +357,25 @@ def _is_blank(value: Any) -> bool:
     return type(value) in (list, tuple, dict) and not value
 
 
-def _binary(value: bytes) -> Data:
+def _binary(value: bytes, **more: str) -> Data:
     return {
         "@type": "bytes",
+        **more,
         "size": len(value),
         "sha256": hashlib.sha256(value).hexdigest()[:12],
     }
+
+
+def _file(text: str, *, is_base64: bool) -> Data | None:
+    """What an image or another file in base64 is shown as; `None` if the text is none."""
+    found = _DATA_URL.match(text)
+    if len(text) < _SHORT_TEXT or not (is_base64 or found):
+        return None
+    try:
+        content = base64.b64decode(text[found.end() if found else 0 :], validate=True)
+    except ValueError:
+        return None
+    return _binary(content, type=found[1]) if found else _binary(content)
 
 
 def _type_name(value: Any) -> str:
@@ -338,6 +392,19 @@ def _is_langchain_data(value: Any) -> bool:
         base.__module__.startswith(("langchain_core.messages", "langchain_core.documents"))
         for base in type(value).__mro__
     )
+
+
+def _is_auto_id(value: Any) -> bool:
+    """Whether LangChain made this id for something that had none."""
+    return type(value) is str and value.startswith("lc_") and is_volatile_id(value)
+
+
+def _is_made_up(value: Any, id_: Any) -> bool:
+    """Whether the id of a message or document says nothing: all but a message to remove it."""
+    if is_volatile_id(id_):
+        return True
+    names = {base.__name__ for base in type(value).__mro__}
+    return "BaseMessage" in names and "RemoveMessage" not in names
 
 
 def _fields_of(value: Any) -> dict[str, Any] | None:

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from pytest_runlog.model.masking import Mask
 from pytest_runlog.model.selection import select
+from pytest_runlog.model.text import HasTree, lines_of, tree_lines
 from pytest_runlog.model.usage import TokenUsage, add_up
 
 if TYPE_CHECKING:
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from langchain_core.tracers.log_stream import RunLog, RunLogPatch
 
     from pytest_runlog.model.rootlog import RootLog
+    from pytest_runlog.model.text import Level
 
 
 MODEL_TYPES = frozenset({"llm", "chat_model"})
+_UNMASKED = Mask()
 
 
 class Chunk(NamedTuple):
@@ -42,7 +46,7 @@ class RunEvent(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Run:
+class Run(HasTree):
     """One run of a runnable, model, tool or retriever. Read-only."""
 
     id: UUID
@@ -88,6 +92,7 @@ class Run:
     children: Runs = field(default_factory=lambda: Runs(()))
     """In canonical order."""
     _own_log: RootLog | None = None
+    _mask: Mask = _UNMASKED
 
     @property
     def is_model(self) -> bool:
@@ -161,6 +166,10 @@ class Run:
         """The run without a parent that this one is under, or this one."""
         return self._lineage()[0]
 
+    def tree(self, level: Level = "structure") -> str:
+        """This run and what is under it as text: `"shape"`, `"structure"` or `"full"`."""
+        return "\n".join(tree_lines([self], self._mask, level))
+
     @property
     def log(self) -> RunLog:
         """LangChain's run log of this root: `log.ops` and `log.state`."""
@@ -208,7 +217,7 @@ class Run:
         return self._root_log("state_at").state_at(length)
 
     def states(self) -> Iterator[tuple[RunLogPatch, Mapping[str, Any]]]:
-        """Each patch of this root, and the state after it: a view that stays what it is."""
+        """Each patch of this root, and the state after it: both to be read, and to be kept."""
         return self._root_log("states").states()
 
     def _root_log(self, member: str) -> RootLog:
@@ -237,7 +246,7 @@ class Run:
         return f"<Run {self.path} ({self.type}, {self.status})>"
 
 
-class Runs(Sequence[Run]):
+class Runs(Sequence[Run], HasTree):
     """Several runs, in canonical order."""
 
     __slots__ = ("_runs",)
@@ -295,6 +304,10 @@ class Runs(Sequence[Run]):
             and (where is None or where(run))
         )
 
+    def tree(self, level: Level = "structure") -> str:
+        """These runs and no others as text, each below the closest one that it is part of."""
+        return "\n".join(lines_of(self._runs, _mask_of, level))
+
     def overlapped(self) -> bool:
         """Whether any two of these ran at the same time."""
         spans = sorted(
@@ -347,10 +360,20 @@ def log_of(run: Run) -> RootLog | None:
     return run._own_log  # noqa: SLF001 (no member of it for users to see)
 
 
+def show_with(runs: Iterable[Run], mask: Mask) -> None:
+    """Mask these runs where they are shown."""
+    for run in runs:
+        object.__setattr__(run, "_mask", mask)
+
+
 def moment(wall: int, ns: int) -> datetime:
     """The time `ns` nanoseconds after `wall`, which is in nanoseconds since the epoch."""
     epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
     return epoch + timedelta(microseconds=(wall + ns) / 1000)
+
+
+def _mask_of(run: Run) -> Mask:
+    return run._mask  # noqa: SLF001 (no member of it for users to see)
 
 
 def _matches(value: str, pattern: str) -> bool:

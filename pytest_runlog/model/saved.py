@@ -16,6 +16,7 @@ from pytest_runlog.model.data import (
     sort_keys,
     tags_to_data,
     to_data,
+    without_call_ids,
 )
 from pytest_runlog.model.errors import causes_of
 from pytest_runlog.model.patches import Shown
@@ -86,18 +87,23 @@ def load_runs(path: Path) -> Runs:
         return Runs(walk(_loaded_roots(saved["runs"], errors)))
     except _MALFORMED as error:
         raise ValueError(
-            f"{path} is not a complete saved run log: {error!r}{_SAVE_AGAIN}"
+            f"{path} is not a complete saved run log: {_reason(error)}{_SAVE_AGAIN}"
         ) from None
 
 
 def _nested(root: Run, mask: Mask) -> dict[str, Data]:
-    top = _without_times(root, mask)
+    top = _comparable(root, mask)
     todo = [(root, top)]
     while todo:
         run, data = todo.pop()
-        data["children"] = [_without_times(child, mask) for child in run.children]
+        data["children"] = [_comparable(child, mask) for child in run.children]
         todo += zip(run.children, data["children"])
     return top
+
+
+def _comparable(run: Run, mask: Mask) -> dict[str, Data]:
+    facts = _without_times(run, mask)
+    return {name: without_call_ids(fact) for name, fact in facts.items()}
 
 
 def _without_times(run: Run, mask: Mask) -> dict[str, Data]:
@@ -178,18 +184,23 @@ def _loaded_roots(saved: list[dict[str, Any]], errors: list[SavedError]) -> list
     runs: list[Run] = []
     children: dict[int | None, list[Run]] = defaultdict(list)
     for facts in saved:
-        place = facts["parent"]
-        if place is not None and not 0 <= place < len(runs):
-            raise ValueError(f"the parent of run {len(runs)} does not come before it")
         try:
+            place = facts["parent"]
+            if place is not None and not 0 <= place < len(runs):
+                raise ValueError("its parent does not come before it")
             run = _loaded(facts, None if place is None else runs[place], errors)
         except _MALFORMED as error:
-            raise ValueError(f"run {len(runs)}: {error!r}") from None
+            raise ValueError(f"run {len(runs)}: {_reason(error)}") from None
         runs.append(run)
         children[place].append(run)
     for place, run in enumerate(runs):
         object.__setattr__(run, "children", Runs(children[place]))
     return children[None]
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in words where there are some."""
+    return str(error) if type(error) is ValueError else repr(error)
 
 
 def _loaded(saved: Mapping[str, Any], parent: Run | None, errors: list[SavedError]) -> Run:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Literal, get_args
 from pytest_runlog.model.data import (
     error_to_data,
     group_chunks,
+    is_call,
     is_object,
     metadata_to_data,
     tags_to_data,
     to_data,
+    without_call_ids,
 )
-from pytest_runlog.model.runs import MODEL_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from pytest_runlog.model.data import Data
     from pytest_runlog.model.masking import Mask
@@ -30,9 +31,19 @@ _LONGEST_VALUE = 600
 _HEAD = 100
 
 
+class HasTree:
+    """What is compared with a snapshot by its text, never by its fields."""
+
+    __slots__ = ()
+
+    def tree(self, level: Level = "structure") -> str:
+        """The text: `"shape"`, `"structure"` or `"full"`."""
+        raise NotImplementedError
+
+
 def value_text(data: Data) -> str:
     """Data on one line: JSON, with objects as `Type(field=…)`; long text is folded."""
-    text = _text(data)
+    text = _text(without_call_ids(data))
     if len(text) <= _LONGEST_VALUE:
         return text
     return f"{text[: _LONGEST_VALUE // 2]}… {_measure(text)}"
@@ -62,23 +73,49 @@ def tree_lines(
 
     Runs in `marked` have `>` before their line.
     """
-    if level not in get_args(Level):
-        choices = ", ".join(map(repr, get_args(Level)))
-        raise ValueError(f"tree level {level!r} is not one of {choices}")
+    _check(level)
     margin = "  " if marked else ""
     todo = [(run, 0) for run in reversed(list(runs))]
     while todo:
         run, depth = todo.pop()
         indent = "  " * depth
-        yield ("> " if run in marked else margin) + indent + heading(run, mask)
+        yield ("> " if run in marked else margin) + indent + heading(run, mask, level)
         for line in _details(run, mask, level):
             yield f"{margin}{indent}| {line}"
         todo += [(child, depth + 1) for child in reversed(run.children)]
 
 
-def heading(run: Run, mask: Mask) -> str:
-    """The name, the type and, unless the run went well, the status: one line."""
-    text = f"{name_text(mask.text(run.name))} ({name_text(run.type)})"
+def lines_of(
+    runs: Sequence[Run], mask_of: Callable[[Run], Mask], level: Level = "structure"
+) -> Iterator[str]:
+    """These runs and no others, each below the closest of them that it is part of."""
+    _check(level)
+    depths: dict[int, int] = {}
+    chosen = {id(run) for run in runs}
+    for run in runs:
+        above = run.parent
+        while above is not None and id(above) not in chosen:
+            above = above.parent
+        depth = depths[id(run)] = 0 if above is None else depths.get(id(above), -1) + 1
+        indent, mask = "  " * depth, mask_of(run)
+        yield indent + heading(run, mask, level)
+        for line in _details(run, mask, level):
+            yield f"{indent}| {line}"
+
+
+def _check(level: str) -> None:
+    if level not in get_args(Level):
+        choices = ", ".join(map(repr, get_args(Level)))
+        raise ValueError(f"tree level {level!r} is not one of {choices}")
+
+
+def heading(run: Run, mask: Mask, level: Level = "shape") -> str:
+    """The name, the type and, unless the run went well, the status: one line.
+
+    Except in a `"shape"`, models are shown with their own name.
+    """
+    model = f" {name_text(mask.text(run.model))}" if run.model and level != "shape" else ""
+    text = f"{name_text(mask.text(run.name))} ({name_text(run.type)}{model})"
     if run.attempt is not None:
         text += f" attempt {run.attempt}"
     return text if run.status == "ok" else f"{text} {run.status.upper()}"
@@ -101,7 +138,7 @@ def _details(run: Run, mask: Mask, level: Level) -> Iterator[str]:
     if run.interrupt is not None:
         yield "break  " + value_text(error_to_data(run.interrupt, mask, "interrupt"))
     if level == "full":
-        if run.type in MODEL_TYPES and any(count is not None for count in run.usage):
+        if run.is_model and any(count is not None for count in run.usage):
             counts = zip(run.usage._fields, run.usage)
             yield "tokens " + " ".join(f"{name}={_count(count)}" for name, count in counts)
         for event in run.events:
@@ -126,6 +163,8 @@ def _text(data: Data) -> str:
     if isinstance(data, dict):
         if is_object(data):
             return _thing(data)
+        if is_call(data):
+            return _call(data)
         return f"{{{', '.join(f'{quote(key)}: {_text(data[key])}' for key in sorted(data))}}}"
     return json.dumps(data)
 
@@ -138,17 +177,20 @@ def _thing(data: dict[str, Data]) -> str:
         return _safe(shown) if len(shown) <= _LONGEST_STRING else _fold(shown)
     leading = [key for key in ("content", "page_content", "message") if key in fields]
     arguments = [_text(fields.pop(key)) for key in leading]
-    calls = fields.pop("tool_calls", None)
-    if isinstance(calls, list):
-        arguments.append(f"tool_calls=[{', '.join(map(_call, calls))}]")
+    if fields.get("tool_calls"):
+        fields.pop("tool_call_chunks", None)  # what the calls were made of
+    if fields.get("status") == "success" and name.startswith("ToolMessage"):
+        del fields["status"]
     arguments += [f"{_safe(key)}={_text(item)}" for key, item in fields.items()]
     return f"{_safe(name)}({', '.join(arguments)})"
 
 
-def _call(call: Data) -> str:
-    if isinstance(call, dict) and isinstance(call.get("name"), str) and "args" in call:
-        return f"{_safe(call['name'])}({_text(call['args'])})"
-    return _text(call)
+def _call(call: dict[str, Data]) -> str:
+    """A call that a model asks for; one that it got wrong has text for arguments, and an error."""
+    arguments = [_text(call.get("args"))]
+    if call.get("error"):
+        arguments.append(f"error={_text(call['error'])}")
+    return f"{_safe(str(call.get('name')))}({', '.join(arguments)})"
 
 
 def _safe(text: str) -> str:

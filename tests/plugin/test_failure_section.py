@@ -17,7 +17,7 @@ RunnableSequence (chain)
   ChatPromptTemplate (prompt)
   | in     {"question": "why?"}
   | out    ChatPromptValue(messages=[HumanMessage("why?")])
-  FakeChat (chat_model)
+  FakeChat (chat_model fake-1)
   | in     [HumanMessage("why?")]
   | out    AIMessage("JSON Patch")
   StrOutputParser (parser)
@@ -50,7 +50,7 @@ RunnableSequence (chain) ERROR
   ChatPromptTemplate (prompt)
   | in     {"question": "why?"}
   | out    ChatPromptValue(messages=[HumanMessage("why?")])
-  FakeChat (chat_model) ERROR
+  FakeChat (chat_model fake-1) ERROR
   | in     [HumanMessage("why?")]
   | error  ModelDown("503")"""
     )
@@ -73,7 +73,7 @@ RunnableSequence (chain) UNFINISHED
   ChatPromptTemplate (prompt)
   | in     {"question": "why?"}
   | out    ChatPromptValue(messages=[HumanMessage("why?")])
-  FakeChat (chat_model) UNFINISHED
+  FakeChat (chat_model fake-1) UNFINISHED
   | in     [HumanMessage("why?")]
   StrOutputParser (parser) UNFINISHED
   | in     {"input": ""}

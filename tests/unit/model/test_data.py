@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections import OrderedDict, defaultdict, deque
@@ -15,7 +16,8 @@ from uuid import UUID
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
+from langchain_core.messages.content import create_text_block
 from langchain_core.prompt_values import ChatPromptValue
 from langgraph.types import Send
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
@@ -29,6 +31,7 @@ from pytest_runlog.model.data import (
     sort_keys,
     tags_to_data,
     to_data,
+    without_call_ids,
 )
 from pytest_runlog.model.masking import Mask
 
@@ -223,11 +226,105 @@ def test_a_message_is_shown_with_what_the_user_gave() -> None:
         "@type": "ToolMessage",
         "content": "done",
         "name": "search",
-        "id": "mine",
         "tool_call_id": "1",
         "artifact": [0],
         "status": "success",
     }
+
+
+def test_a_message_that_removes_another_is_shown_with_the_id_of_that() -> None:
+    assert data(RemoveMessage(id="mine")) == {"@type": "RemoveMessage", "id": "mine"}
+
+
+def test_ids_that_langchain_gives_to_content_blocks_are_left_out() -> None:
+    message = HumanMessage(
+        [dict(create_text_block("hi")), {"type": "text", "text": "x", "id": "mine"}]
+    )
+
+    assert data(message)["content"] == [
+        {"type": "text", "text": "hi"},
+        {"type": "text", "text": "x", "id": "mine"},
+    ]
+
+
+IMAGE = base64.b64encode(bytes(range(60))).decode()
+SIZE_AND_DIGEST = {"size": 60, "sha256": "0ddde28e4083"}
+IMAGE_DATA = {"@type": "bytes", **SIZE_AND_DIGEST}
+
+
+@pytest.mark.parametrize(
+    ("block", "shown"),
+    [
+        (
+            {"type": "image", "base64": IMAGE, "mime_type": "image/png"},
+            {"type": "image", "base64": IMAGE_DATA, "mime_type": "image/png"},
+        ),
+        (
+            {"type": "image", "source_type": "base64", "data": IMAGE, "mime_type": "image/png"},
+            {
+                "type": "image",
+                "source_type": "base64",
+                "data": IMAGE_DATA,
+                "mime_type": "image/png",
+            },
+        ),
+        (
+            {"type": "image", "source": {"media_type": "image/png", "data": IMAGE}},
+            {"type": "image", "source": {"media_type": "image/png", "data": IMAGE_DATA}},
+        ),
+        (
+            {"type": "input_audio", "input_audio": {"format": "wav", "data": IMAGE}},
+            {"type": "input_audio", "input_audio": {"format": "wav", "data": IMAGE_DATA}},
+        ),
+        (
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{IMAGE}"}},
+            {
+                "type": "image_url",
+                "image_url": {"url": {"@type": "bytes", "type": "image/png", **SIZE_AND_DIGEST}},
+            },
+        ),
+    ],
+    ids=["standard", "earlier standard", "Anthropic", "audio", "OpenAI"],
+)
+def test_files_in_content_blocks_are_shown_by_their_size_and_digest(
+    block: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    assert data(HumanMessage([block]))["content"] == [shown]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"data": IMAGE},
+        {"data": "aGVsbG8=", "mime_type": "text/plain"},
+        {"data": f"{IMAGE}!", "mime_type": "image/png"},
+        {"url": "data:text/plain;base64,"},
+        {"url": f"data:text/plain,{IMAGE}"},
+    ],
+    ids=["unsaid", "short", "not base64", "empty", "not encoded"],
+)
+def test_text_that_is_no_file_is_shown_as_it_is(value: dict[str, Any]) -> None:
+    assert data(value) == value
+
+
+def test_calls_and_results_can_be_compared_without_the_ids_that_link_them() -> None:
+    call = {"name": "search", "args": {"id": 7}, "id": "call_x1"}
+    block = {"type": "tool_use", "id": "toolu_x1", "name": "search", "input": {"id": 7}}
+    messages = [
+        AIMessage([block], tool_calls=[{**call, "type": "tool_call"}]),
+        ToolMessage("done", tool_call_id="call_x1"),
+        {"id": "mine", "call": call},
+    ]
+
+    assert without_call_ids(data(messages)) == [
+        {
+            "@type": "AIMessage",
+            "content": [{"type": "tool_use", "name": "search", "input": {"id": 7}}],
+            "tool_calls": [{"name": "search", "args": {"id": 7}, "type": "tool_call"}],
+        },
+        {"@type": "ToolMessage", "content": "done", "status": "success"},
+        {"id": "mine", "call": {"name": "search", "args": {"id": 7}}},
+    ]
 
 
 def test_the_tool_calls_of_a_message_are_shown() -> None:
