@@ -49,7 +49,8 @@ class Fold:
                 if stream is None:
                     self._write(path.split("/")[1:], value)
                 else:
-                    stream.append(value, self.length)
+                    stream.items.append(value)
+                    stream.numbers.append(self.length)
             except (LookupError, TypeError, ValueError, AttributeError):
                 shown = repr(operation)[:_LONGEST]
                 raise ValueError(
@@ -134,10 +135,6 @@ class _List:
     def __init__(self, items: Iterable[Any], number: int) -> None:
         self.items = list(items)
         self.numbers = [number] * len(self.items)
-
-    def append(self, value: Any, number: int) -> None:
-        self.items.append(value)
-        self.numbers.append(number)
 
 
 class DictView(Mapping[str, Any]):

@@ -8,6 +8,7 @@ entry holds, which operations make one patch, how inputs and outputs are wrapped
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_runlog.model.data import message_of
@@ -290,10 +291,17 @@ def _given(run: Subject, ending: Ending, streamed: Sequence[Any]) -> Any:
 
 
 def joined(chunks: Iterable[Any]) -> Any:
-    """What chunks add up to, as `astream_log` adds them: one that cannot be added replaces."""
+    """What chunks add up to, as `astream_log` adds them: one that cannot be added replaces.
+
+    Text and messages, of which there may be many, are added all at once.
+    """
     chunks = list(chunks)
-    if chunks and all(type(chunk) is str for chunk in chunks):
+    kinds = {type(chunk) for chunk in chunks}
+    if kinds == {str}:
         return "".join(chunks)
+    if [kind.__name__ for kind in kinds] == ["AIMessageChunk"]:
+        with suppress(Exception):  # some cannot be added; LangChain's code raised
+            return chunks[0] + chunks[1:]
     total = None
     for chunk in chunks:
         try:

@@ -48,7 +48,9 @@ class RootLog:
     @property
     def patches(self) -> list[RunLogPatch]:
         """The patches as LangChain has them: each time new ones, which may be changed."""
-        return list(self._patches())
+        from langchain_core.tracers.log_stream import RunLogPatch
+
+        return [RunLogPatch(*map(_copy, patch)) for patch in self.operations]
 
     @property
     def log(self) -> RunLog:
@@ -75,9 +77,14 @@ class RootLog:
         return state
 
     def states(self) -> Iterator[tuple[RunLogPatch, Mapping[str, Any]]]:
-        """Each patch, and a view of the state after it."""
-        for length, patch in enumerate(self._patches(), 1):
-            yield patch, self.fold.view(length)
+        """Each patch, and a view of the state after it. The patches are to be read only."""
+        from langchain_core.tracers.log_stream import RunLogPatch
+
+        view = self.fold.view
+        for length, patch in enumerate(self.operations, 1):
+            # What starts a run is a dict, of which jsonpatch may change the lists.
+            is_start = type(patch[0]["value"]) is dict
+            yield RunLogPatch(*(map(_copy, patch) if is_start else patch)), view(length)
 
     def check(self) -> None:
         """Raise an exception unless these are the patches of a run log."""
@@ -92,11 +99,6 @@ class RootLog:
     def filtered(self, selection: Selection) -> RootLog:
         """The log with only the runs that are selected."""
         return RootLog(lambda _shown: filtered(self.operations, selection))
-
-    def _patches(self) -> Iterator[RunLogPatch]:
-        from langchain_core.tracers.log_stream import RunLogPatch
-
-        return (RunLogPatch(*map(_copy, patch)) for patch in self.operations)
 
     @cached_property
     def fold(self) -> Fold:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 
 class Selection(NamedTuple):
@@ -36,11 +34,18 @@ class Selection(NamedTuple):
 
 def select(**filters: Any) -> Selection:
     """The selection of filters by name, each a list of texts, or `None` for no filter."""
+    selected = {}
     for name, texts in filters.items():
         if name not in Selection._fields:
             known = ", ".join(Selection._fields)
             raise TypeError(f"{name!r} is no filter of run logs; they are {known}")
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts or ()):
-            raise TypeError(f"{name} takes a list of texts, not {texts!r}")
-    given = {name: frozenset(texts) for name, texts in filters.items() if texts is not None}
-    return Selection(**given)
+        if texts is not None:
+            selected[name] = _texts(name, texts)
+    return Selection(**selected)
+
+
+def _texts(name: str, given: Any) -> frozenset[str]:
+    texts = list(given) if isinstance(given, Iterable) else [given]
+    if isinstance(given, str) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{name} takes a list of texts, not {given!r}")
+    return frozenset(texts)

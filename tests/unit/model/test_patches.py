@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import (
     ChatGeneration,
     ChatGenerationChunk,
@@ -409,6 +410,29 @@ def test_the_final_output_of_the_root_is_what_it_gave() -> None:
 )
 def test_chunks_add_up_as_astream_log_adds_them(chunks: list[Any], total: Any) -> None:
     assert joined(chunks) == total
+
+
+def test_messages_add_up_to_a_message() -> None:
+    chunks = [
+        AIMessageChunk(content="a", id="1", response_metadata={"model_name": "m"}),
+        AIMessageChunk(
+            content="b", tool_call_chunks=[tool_call_chunk(name="f", args="{", index=0)]
+        ),
+        AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(args="}", index=0)]),
+        AIMessageChunk(content="", chunk_position="last"),
+    ]
+
+    assert joined(chunks) == chunks[0] + chunks[1] + chunks[2] + chunks[3]
+    assert joined(chunks[:1]) == chunks[0]
+
+
+def test_messages_that_cannot_be_added_replace_one_another() -> None:
+    first = AIMessageChunk(content="", additional_kwargs={"a": "x"})
+    second = AIMessageChunk(content="", additional_kwargs={"a": 1})
+    with pytest.raises(TypeError):
+        first + second
+
+    assert joined([first, second]) == second
 
 
 def test_a_root_that_fails_while_it_streams_ends_with_what_it_gave() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from pytest_runlog.model.errors import arising, recovered
 from pytest_runlog.model.masking import Mask
@@ -21,7 +21,7 @@ from support.tape import Tape
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_runlog.model.runs import Runs
+    from pytest_runlog.model.runs import Run, Runs
 
 NO_MASK = Mask()
 
@@ -245,6 +245,121 @@ def test_no_runs_can_be_saved_and_loaded(tmp_path: Path) -> None:
     assert load_runs(tmp_path / "run.json") == []
 
 
+# --- Patches -----------------------------------------------------------------------------
+
+
+def patches_of(run: Run) -> list[list[dict[str, Any]]]:
+    return [patch.ops for patch in run.patches]
+
+
+def test_a_loaded_root_has_the_patches_of_the_recorded_one(runs: Runs, loaded: Runs) -> None:
+    paths = [[operation["path"] for operation in patch] for patch in patches_of(runs[0])]
+
+    assert [[operation["path"] for operation in patch] for patch in patches_of(loaded[0])] == paths
+    assert {key: entry["id"] for key, entry in loaded[0].state["logs"].items()} == {
+        key: entry["id"] for key, entry in runs[0].state["logs"].items()
+    }
+    assert len(roots_of(loaded)[1].patches) == 1
+
+
+def test_the_values_of_loaded_patches_are_the_data_they_became(loaded: Runs) -> None:
+    state = loaded[0].state
+
+    assert state["logs"]["Docs"]["final_output"] == {"documents": loaded.find("Docs")[0].output}
+    assert state["logs"]["search"]["error"] == {"type": "KeyError", "message": "'missing'"}
+    assert state["logs"]["Chat:3"]["streamed_output"] == ["hel", "lo"]
+    message = state["logs"]["Chat:3"]["final_output"]["generations"][0][0]["message"]
+    assert message == loaded.find(tag="retry:attempt:2")[0].output
+
+
+def test_all_that_is_asked_of_a_log_is_asked_of_a_loaded_one(runs: Runs, loaded: Runs) -> None:
+    assert list(loaded[0].filtered_log(include_types=["llm"]).state["logs"]) == ["Chat", "Chat:2"]
+    assert loaded[0].state_at(1) == patches_of(loaded[0])[0][0]["value"]
+    assert loaded[0].log.state == [state for _, state in loaded[0].states()][-1]
+    with pytest.raises(AttributeError, match="only roots have 'patches'"):
+        loaded[1].patches  # noqa: B018
+
+
+def test_a_run_without_an_end_is_saved_with_the_patches_so_far(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.start("child", under=tape.start("root"))
+    save_runs(tape.runs()[:1], NO_MASK, tmp_path / "run.json")
+
+    assert load_runs(tmp_path / "run.json")[0].state == tape.runs()[0].state
+
+
+def test_secrets_are_in_no_patch_and_keys_stay_unique(tmp_path: Path) -> None:
+    tape = Tape()
+    root = tape.start("root", inputs={"api_key": "sk-12345678"}, tags=["sk-12345678"])
+    for secret in ("sk-12345678", "sk-87654321"):
+        model = tape.start(secret, under=root, type="llm", metadata={"token": secret})
+        tape.token(model, secret)
+        result = Generation(text=f"is {secret}", generation_info={"password": secret})
+        tape.end(model, LLMResult(generations=[[result]], llm_output={"secret": secret}))
+        tape.fail(tape.start("tool", under=root, type="tool"), ValueError(secret))
+    mask = Mask(secrets=frozenset({"sk-12345678", "sk-87654321"}))
+    save_runs(tape.runs()[:1], mask, tmp_path / "run.json")
+    state = load_runs(tmp_path / "run.json")[0].state
+
+    assert "sk-" not in (tmp_path / "run.json").read_text()
+    assert list(state["logs"]) == ["<secret>", "tool", "<secret>:2", "tool:2"]
+    assert state["logs"]["<secret>:2"]["final_output"] == {
+        "generations": [
+            [
+                {
+                    "text": "is <secret>",
+                    "generation_info": {"password": "<secret>"},
+                    "type": "Generation",
+                }
+            ]
+        ],
+        "llm_output": {"secret": "<secret>"},
+        "run": None,
+        "type": "LLMResult",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "hidden"),
+    [
+        ("inputs.q", [("inputs", "q")]),
+        ("output", [("logs", "Docs", "final_output", "documents")]),
+        ("output[0].metadata", [("logs", "Docs", "final_output", "documents", 0, "metadata")]),
+        ("chunks", [("logs", "Chat:3", "streamed_output", 0)]),
+        (
+            "output.content",
+            [
+                ("logs", "Chat:3", "final_output", "generations", 0, 0, "message", "content"),
+                ("logs", "Chat:3", "final_output", "generations", 0, 0, "text"),
+            ],
+        ),
+        ("tags", [("tags",)]),
+        ("metadata", [("metadata",)]),
+        ("error", [("logs", "search", "error")]),
+    ],
+)
+def test_what_the_user_hides_is_hidden_in_patches(
+    path: str, hidden: list[tuple[Any, ...]], runs: Runs, tmp_path: Path
+) -> None:
+    mask = Mask(hook=lambda where, value: "<hidden>" if where == path else value)
+    save_runs(runs[:1], mask, tmp_path / "run.json")
+    state: Any = load_runs(tmp_path / "run.json")[0].state
+
+    for keys in hidden:
+        value = state
+        for key in keys:
+            value = value[key]
+        assert value == "<hidden>"
+
+
+def test_tags_that_are_hidden_match_no_filter(runs: Runs, tmp_path: Path) -> None:
+    mask = Mask(hook=lambda where, value: "abc" if where == "tags" else value)
+    save_runs(runs[:1], mask, tmp_path / "run.json")
+    log = load_runs(tmp_path / "run.json")[0].filtered_log(include_tags=["a"])
+
+    assert log.state["logs"] == {}
+
+
 # --- Files that are none -------------------------------------------------------------------
 
 
@@ -266,7 +381,7 @@ def test_no_runs_can_be_saved_and_loaded(tmp_path: Path) -> None:
         (b'{"schema": 1, "errors": [], "runs": 5}', "is not a complete saved run log: TypeError"),
         (
             b'{"schema": 1, "errors": [], "runs": [{}]}',
-            "is not a complete saved run log: KeyError",
+            "is not a complete saved run log: run 0: KeyError('parent')",
         ),
         (
             b'{"schema": 1, "errors": [{"error": 1, "causes": [5]}], "runs": []}',
@@ -310,6 +425,62 @@ def test_a_run_of_which_something_is_of_the_wrong_kind_is_not_loaded(
 
     with pytest.raises(ValueError, match="is not a complete saved run log"):
         load_runs(path)
+
+
+PATCH = {"op": "add", "path": "/logs/x/end_time", "value": None}
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    ("patches", "message"),
+    [
+        (None, "TypeError"),
+        ([], "IndexError"),
+        ([[]], "IndexError"),
+        ([5], "TypeError"),
+        ([[PATCH]], "no run log begins with '/logs/x/end_time'"),
+        ([[{"op": "replace", "path": ""}]], "patch 1 is none of a run log at that place"),
+        (
+            [[{"op": "replace", "path": "", "value": {"logs": {}}}], [PATCH]],
+            "patch 2 is none of a run log at that place",
+        ),
+        (
+            [[{"op": "move", "path": "", "value": {"logs": {}}}]],
+            "no run log has the operation 'move'",
+        ),
+        (
+            [
+                [{"op": "replace", "path": "", "value": {"logs": {}}}],
+                [{"op": "add", "path": "/logs/x", "value": {"name": "x"}}],
+            ],
+            "KeyError('type')",
+        ),
+    ],
+)
+def test_patches_that_are_none_are_found_when_they_are_loaded(
+    patches: Any, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.json"
+    saved = json.loads(path.read_text())
+    saved["runs"][0]["patches"] = patches
+    path.write_text(json.dumps(saved))
+
+    with pytest.raises(ValueError, match=r"is not a complete saved run log.*run 0: ") as raised:
+        load_runs(path)
+    assert message in str(raised.value)
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.999])
+def test_a_file_that_is_cut_off_is_named_with_the_line(part: float, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * part)])
+
+    with pytest.raises(ValueError, match=r"is not a saved run log: .* line \d+ column") as raised:
+        load_runs(path)
+    assert str(raised.value).startswith(str(path))
+    assert str(raised.value).endswith("Files are written by `runlog.save(path)`: save it again")
 
 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
