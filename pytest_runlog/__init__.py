@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_runlog.budgeting import LatencySample
     from pytest_runlog.capture import RunLogCapture, record
+    from pytest_runlog.gate import BudgetExceeded
     from pytest_runlog.infino.handler import InfinoCallbackHandler
     from pytest_runlog.infino.recorder import InfinoRecorder
     from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from pytest_runlog.recording.handler import RunLogCallbackHandler
 
 __all__ = [
+    "BudgetExceeded",
     "Chunk",
     "InfinoCallbackHandler",
     "InfinoRecorder",
+    "LatencySample",
     "Run",
     "RunEvent",
     "RunLogCallbackHandler",
@@ -30,9 +34,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BudgetExceeded": "gate",
     "Chunk": "model.runs",
     "InfinoCallbackHandler": "infino.handler",
     "InfinoRecorder": "infino.recorder",
+    "LatencySample": "budgeting",
     "Run": "model.runs",
     "RunEvent": "model.runs",
     "RunLogCallbackHandler": "recording.handler",

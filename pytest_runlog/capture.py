@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog import explain
+from pytest_runlog.budgeting import Budgeting
 from pytest_runlog.defaults import Options, session_options
 from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
@@ -44,7 +45,7 @@ class _Derived:
     mask: Mask
 
 
-class RunLogCapture(HasTree):
+class RunLogCapture(Budgeting, HasTree):
     """What was recorded: runs, errors, tokens, the run tree, Infino's payloads.
 
     Everything is derived from the journal when it is asked for, so a capture can be looked
@@ -319,6 +320,10 @@ class RunLogCapture(HasTree):
         if self._recorder is None:
             raise RuntimeError("a loaded run log has no handlers; only a recording has")
         return self._recorder
+
+    @property
+    def _mask(self) -> Mask:
+        return self._derive().mask
 
     def _masked(self, runs: Runs) -> list[str]:
         mask = self._derive().mask

@@ -20,6 +20,8 @@ class Options:
     """Whether the streamed chunks of runs that are not models are recorded."""
     mask_patterns: tuple[re.Pattern[str], ...] = ()
     mask_hook: MaskHook | None = None
+    min_samples: int | None = None
+    """How many values a percentile budget needs; `None`: as many as define the percentile."""
 
 
 _sessions: list[Callable[[], Options]] = []

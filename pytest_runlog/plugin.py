@@ -14,8 +14,10 @@ import pytest
 import pytest_runlog.model.journal  # noqa: F401
 from pytest_runlog import explain, hookspec
 from pytest_runlog.defaults import Options, enter_session, leave_session
+from pytest_runlog.gate import BUDGET_MARK, Gate, hold_session, marked
 from pytest_runlog.session.collection import SessionRecords
 from pytest_runlog.settings import (
+    BUDGET_MARKER,
     MARKER,
     OPTIONS,
     BadSetting,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_runlog.capture import RunLogCapture
     from pytest_runlog.model.masking import MaskHook
 
+_ACTIONS = {"bool": "store_const", "string": "store", "linelist": "append"}
 _SCOPE_MISMATCH = re.compile(r"ScopeMismatch.*\bfixture runlog\b")
 _NEEDED_TO_RECORD = (
     "langchain_core.runnables",
@@ -38,6 +41,8 @@ _NEEDED_TO_RECORD = (
     "pytest_runlog.recording.installer",
 )
 _settings = pytest.StashKey[Settings]()
+_gate = pytest.StashKey[Gate]()
+_records = pytest.StashKey[SessionRecords]()
 _capture = pytest.StashKey["RunLogCapture"]()
 
 
@@ -57,10 +62,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             group.addoption(
                 option.flag,
                 dest=option.flag,
-                action="store_const" if option.type == "bool" else "store",
-                **({"const": True} if option.type == "bool" else {}),
+                action=_ACTIONS[option.type],
+                **({"const": True} if option.type == "bool" else {"metavar": option.metavar}),
                 default=None,
-                help=option.help,
+                help=option.help.replace("%", "%%"),
             )
 
 
@@ -70,6 +75,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    config.addinivalue_line("markers", BUDGET_MARKER)
     try:
         settings = read_settings(config.getoption, _ini(config))
     except BadSetting as error:
@@ -85,13 +91,15 @@ def pytest_configure(config: pytest.Config) -> None:
         except UnsupportedLangChain as error:
             raise pytest.UsageError(f"{settings.sources['record']}: {error}") from None
     config.stash[_settings] = settings
+    config.stash[_gate] = Gate(settings)
 
     def options() -> Options:
         return _options(settings, config.hook)
 
     enter_session(options)
     config.add_cleanup(lambda: leave_session(options))
-    config.pluginmanager.register(SessionRecords(), "runlog-session")
+    config.stash[_records] = SessionRecords(settings)
+    config.pluginmanager.register(config.stash[_records], "runlog-session")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,11 +108,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     wrong: dict[str, str] = {}
     for item in report.result or []:
-        for marker in item.iter_markers("runlog"):
-            try:
+        if not isinstance(item, pytest.Item):
+            continue
+        try:
+            for marker in item.iter_markers("runlog"):
                 check_marker(marker.args, marker.kwargs)
-            except BadSetting as error:
-                wrong.setdefault(str(error), item.nodeid)
+            for _ in marked(item):
+                pass
+        except BadSetting as error:
+            wrong.setdefault(str(error), item.nodeid)
     if wrong:
         report.outcome = "failed"
         report.longrepr = "\n".join(f"{nodeid}: {error}" for error, nodeid in wrong.items())
@@ -138,15 +150,20 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True  # pytest shows our frame where it finds none of the test's
     if _capture not in item.stash and _is_recorded(item):
         item.stash[_capture] = _open(item)
+    gate = item.config.stash[_gate]
+    gate.begin(item)
     try:
         result = yield
     finally:
+        gate.end(item)
         # Looked up here, because a test can request the fixture from its body.
         capture = item.stash.get(_capture, None)
         if capture is not None:
             capture.close()
     if capture is not None and capture.failures:
         _report_failures(item, capture.failures)
+    if capture is not None:
+        gate.hold(item, capture)
     return result
 
 
@@ -161,12 +178,22 @@ def pytest_runtest_makereport(
             report.sections.append(("runlog", explain.wider_scope()))
     elif report.when == "teardown":
         del item.stash[_capture]
+        item.config.stash[_gate].forget(item)
     elif report.when == "call" or not report.passed:
         _attach(item, report, capture)
         told = call.excinfo is not None and isinstance(call.excinfo.value, RecordingError)
         if report.failed and capture.failures and not told:
             report.sections.append(("runlog: not recorded", _failures_text(capture.failures)))
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Judge the session, last of all, and only where it went well otherwise."""
+    config = session.config
+    if hasattr(config, "workerinput") or _settings not in config.stash:
+        return
+    hold_session(session, config.stash[_records].judge(session), config.stash[_settings].on_breach)
 
 
 def _will_record(item: pytest.Item) -> bool:
@@ -178,7 +205,17 @@ def _is_recorded(item: pytest.Item) -> bool:
     marker = item.get_closest_marker("runlog")
     if marker is not None:
         return bool(marker.kwargs.get("record", True))
+    if item.get_closest_marker(BUDGET_MARK) is not None:
+        return True
     return item.config.stash[_settings].record
+
+
+def _counts(item: pytest.Item) -> bool:
+    """Whether the session's budgets are judged by this test too."""
+    for marker in item.iter_markers("runlog"):
+        if "session" in marker.kwargs:
+            return bool(marker.kwargs["session"])
+    return True
 
 
 def _ini(config: pytest.Config) -> Callable[[str], Any]:
@@ -203,7 +240,7 @@ def _open(item: pytest.Item) -> RunLogCapture:
 
 
 def _options(settings: Settings, hooks: Any) -> Options:
-    return Options(settings.chunks, settings.mask, _mask_hook(hooks))
+    return Options(settings.chunks, settings.mask, _mask_hook(hooks), settings.min_samples)
 
 
 def _mask_hook(hooks: Any) -> MaskHook | None:
@@ -219,12 +256,25 @@ def _mask_hook(hooks: Any) -> MaskHook | None:
 
 
 def _attach(item: pytest.Item, report: pytest.TestReport, capture: RunLogCapture) -> None:
-    """Attach the test's numbers and, if it failed, its run tree."""
+    """Attach the test's numbers and, if it failed, its breaches and its run tree."""
+    from pytest_runlog.budgeting import labels
     from pytest_runlog.session.collection import attach_record
-    from pytest_runlog.session.records import record_test
+    from pytest_runlog.session.records import add_properties, record_test
 
+    config = item.config
     try:
-        attach_record(report, record_test(report.nodeid, report.outcome, capture.runs))
+        verdicts = config.stash[_gate].report(item, report, capture)
+        record = record_test(
+            report.nodeid,
+            report.outcome,
+            capture.runs,
+            label=labels(capture._mask),  # noqa: SLF001
+            verdicts=verdicts,
+            session_budgets=config.stash[_settings].session_budgets if _counts(item) else None,
+        )
+        attach_record(report, record)
+        add_properties(item.user_properties, record)
+        report.user_properties = list(item.user_properties)
         if report.failed:
             report.sections += explain.sections(capture)
     except Exception:

@@ -6,14 +6,24 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_runlog.measures.budget import BadBudget, Budget, closest, parse_budget
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MARKER = (
-    "runlog(*, record=True): record the LangChain runs of this test, or with record=False do not, "
-    "whatever `--runlog` says. The closest marker counts. A test that requests the `runlog` "
-    "fixture is recorded in any case."
+    "runlog(*, record=True, session=True): record the LangChain runs of this test, or with "
+    "record=False do not, whatever `--runlog` says; with session=False leave them out of the "
+    "session's budgets. The closest marker counts. A test that requests the `runlog` fixture is "
+    "recorded in any case."
 )
+BUDGET_MARKER = (
+    "runlog_budget(*budgets): record the LangChain runs of this test and fail it where they "
+    "exceed a budget such as 'latency <= 1.5s', 'errors <= 0', 'total_tokens <= 800' or "
+    "'model_latency_p95[tag=answer] <= 400ms'. A budget set closer to the test replaces one on "
+    "the same metric and selectors; --runlog-budget replaces both."
+)
+Budgets = tuple[Budget, ...]
 
 
 class BadSetting(ValueError):
@@ -30,6 +40,11 @@ class Option:
     help: str
     flag: str | None = None
     read: Callable[[Any], Any] = lambda value: value
+    metavar: str | None = None
+    budgets: bool = False
+    """Whether it is a list of budgets, of which the flag's replace only those of the ini key
+    that limit the same.
+    """
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
@@ -52,6 +67,12 @@ def _patterns(lines: list[str]) -> tuple[re.Pattern[str], ...]:
             raise ValueError(f"{line!r} matches the empty text, so it would mask everywhere")
         patterns.append(pattern)
     return tuple(patterns)
+
+
+def _natural(value: str | None) -> int | None:
+    if value is not None and not (value.isascii() and value.isdecimal() and int(value)):
+        raise ValueError(f"{value!r} is not a whole number from 1")
+    return None if value is None else int(value)
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -84,6 +105,44 @@ OPTIONS: Mapping[str, Option] = {
         "values are shown or saved.",
         read=_patterns,
     ),
+    "budgets": Option(
+        "runlog_budget",
+        "linelist",
+        [],
+        "Budgets of every recorded test, one a line: 'latency <= 2s'. One that a test cannot be "
+        "held to, such as tokens that nobody reported, is skipped and counted in the summary.",
+        flag="--runlog-budget",
+        metavar="BUDGET",
+        budgets=True,
+    ),
+    "session_budgets": Option(
+        "runlog_session_budget",
+        "linelist",
+        [],
+        "Budgets of the whole session over all workers, one a line: 'latency_p95 <= 800ms', "
+        "'error_rate <= 1%'. A breach makes the exit status 1.",
+        flag="--runlog-session-budget",
+        metavar="BUDGET",
+        budgets=True,
+    ),
+    "on_breach": Option(
+        "runlog_on_breach",
+        "string",
+        "fail",
+        "What the breach of a budget does: fail (default), warn, or ignore: then no budget is "
+        "judged but those of `assert_budget`.",
+        flag="--runlog-on-breach",
+        read=_choice("fail", "warn", "ignore"),
+        metavar="fail|warn|ignore",
+    ),
+    "min_samples": Option(
+        "runlog_min_samples",
+        "string",
+        None,
+        "How many values a percentile needs to be judged (default: as many as define it: 2 for "
+        "p50, 10 for p90, 20 for p95, 100 for p99).",
+        read=_natural,
+    ),
 }
 
 
@@ -95,6 +154,11 @@ class Settings:
     chunks: bool
     recording_errors: Literal["fail", "warn"]
     mask: tuple[re.Pattern[str], ...]
+    budgets: tuple[Budgets, Budgets]
+    """Of every test: those of the command line, and those of the ini file."""
+    session_budgets: Budgets
+    on_breach: Literal["fail", "warn", "ignore"]
+    min_samples: int | None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each value was set: `"--runlog"`, `"ini runlog"` or `"default"`."""
 
@@ -109,10 +173,14 @@ def read_settings(flag: Callable[[str], Any], ini: Callable[[str], Any]) -> Sett
     sources: dict[str, str] = {}
     for name, option in OPTIONS.items():
         value, sources[name] = _given(option, flag, ini)
+        if option.budgets:
+            values[name] = _budget_levels(option, flag, ini)
+            continue
         try:
             values[name] = option.read(value)
         except ValueError as error:
             raise BadSetting(f"{sources[name]}: {error}") from None
+    values["session_budgets"] = tuple(closest(values["session_budgets"]))
     return Settings(**values, sources=sources)
 
 
@@ -131,12 +199,42 @@ def _given(
     return (option.default, "default") if in_ini is None else (in_ini, source)
 
 
+def _budget_levels(
+    option: Option, flag: Callable[[str], Any], ini: Callable[[str], Any]
+) -> tuple[Budgets, Budgets]:
+    """The budgets of the command line, of which the last counts, and those of the ini file."""
+    typed = _parsed(flag(option.flag or "") or [], option.flag or "", strict=False)
+    kept = closest([budget] for budget in reversed(typed))
+    return tuple(reversed(kept)), _parsed(ini(option.ini) or [], f"ini {option.ini}", strict=False)
+
+
+def _parsed(texts: Sequence[Any], source: str, *, strict: bool) -> Budgets:
+    try:
+        return tuple(parse_budget(text, source, strict=strict) for text in texts)
+    except BadBudget as error:
+        raise BadSetting(str(error)) from None
+
+
+def marked_budgets(args: tuple[Any, ...], kwargs: Mapping[str, Any], where: str) -> Budgets:
+    """The budgets of a marker `runlog_budget`. Raises `BadSetting`."""
+    if kwargs:
+        raise BadSetting(
+            "@pytest.mark.runlog_budget takes budgets as text, such as 'latency <= 2s', not "
+            f"{next(iter(kwargs))}="
+        )
+    if not args:
+        raise BadSetting(
+            "@pytest.mark.runlog_budget takes at least one budget, such as 'latency <= 2s'"
+        )
+    return _parsed(args, f"@pytest.mark.runlog_budget{where}", strict=True)
+
+
 def check_marker(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise `BadSetting` for an argument that `@pytest.mark.runlog` does not take."""
     if args:
         raise BadSetting(f"@pytest.mark.runlog takes no positional arguments, not {args[0]!r}")
     for name, value in kwargs.items():
-        if name != "record":
-            raise BadSetting(f"@pytest.mark.runlog takes record=, not {name}=")
+        if name not in ("record", "session"):
+            raise BadSetting(f"@pytest.mark.runlog takes record= and session=, not {name}=")
         if not isinstance(value, bool):
-            raise BadSetting(f"@pytest.mark.runlog(record={value!r}): record is True or False")
+            raise BadSetting(f"@pytest.mark.runlog({name}={value!r}): {name} is True or False")

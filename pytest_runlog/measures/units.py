@@ -18,3 +18,14 @@ def seconds_text(seconds: float) -> str:
 def count_text(count: int, noun: str, plural: str | None = None) -> str:
     """`"1 run"`, `"2 runs"`, `"1,000 runs"`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def share_text(share: float) -> str:
+    """`"0.4%"`, `"12.5%"` or `"1,200%"`."""
+    percent = share * 100
+    return f"{percent:.3g}%" if percent < 999.5 else f"{percent:,.0f}%"
+
+
+def number_text(number: float) -> str:
+    """`"1,200"` or `"7.5"`."""
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.4g}"

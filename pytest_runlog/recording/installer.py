@@ -13,6 +13,7 @@ and a run without a parent to the captures that are open when it starts.
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from pytest_runlog.model.events import START, WITH_PARENT, records
@@ -21,7 +22,7 @@ from pytest_runlog.recording.tap import tapped
 from pytest_runlog.recording.versions import require_supported_langchain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from pytest_runlog.model.events import Recorded
@@ -155,6 +156,19 @@ def stop_recording(recorder: RunLogCallbackHandler) -> None:
     """Close a capture, in any order; what already runs still reports to it."""
     with _hook.lock:
         _hook.record_with(tuple(other for other in _hook.open if other is not recorder))
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Record nothing for a while: runs that start in it are in no capture."""
+    with _hook.lock:
+        paused = _hook.open
+        _hook.record_with(())
+    try:
+        yield
+    finally:
+        with _hook.lock:
+            _hook.record_with((*paused, *_hook.open))
 
 
 def is_recording() -> bool:

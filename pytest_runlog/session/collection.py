@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_runlog.session.records import TestRecord
+from pytest_runlog.measures.units import count_text
+from pytest_runlog.session.records import TestRecord, judge_session
 
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_runlog.measures.judge import Verdict
+    from pytest_runlog.settings import Settings
+
 _ATTRIBUTE = "runlog_record"
+_INTERRUPTED = 2
 
 
 def attach_record(report: pytest.TestReport, record: TestRecord) -> None:
@@ -18,30 +23,76 @@ def attach_record(report: pytest.TestReport, record: TestRecord) -> None:
 
 
 class SessionRecords:
-    """The record of the last attempt of each test. A pytest plugin."""
+    """The record of the last attempt of each test, and what they say together. A plugin."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._records: dict[str, TestRecord] = {}
+        self._expected: set[str] = set()
+        """Tests that failed as expected: the session's budgets leave them out."""
+        self._collected = True
+        self._verdicts: list[Verdict] = []
+        self._notes: list[str] = []
+        """What to know about the verdicts."""
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note that some tests could not be collected: then nothing is judged."""
+        self._collected = self._collected and not report.failed
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the record that a report carries."""
-        if report.when == "setup":
-            self._records.pop(report.nodeid, None)  # of an attempt that this one repeats
+        if report.when == "setup":  # of an attempt that may repeat another
+            self._records.pop(report.nodeid, None)
+            self._expected.discard(report.nodeid)
+        if report.skipped and hasattr(report, "wasxfail"):
+            self._expected.add(report.nodeid)
         data: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
         if data is not None:
             self._records[report.nodeid] = TestRecord.from_dict(data)
 
+    def judge(self, session: pytest.Session) -> list[Verdict]:
+        """The verdicts on the session's budgets that are breached; all are in the summary."""
+        budgets = self._settings.session_budgets
+        recorded = [record for record in self._records.values() if record.runs]
+        counted = [record for record in recorded if self._counts(record)]
+        if not budgets or not recorded:
+            return []
+        if self._settings.on_breach == "ignore":
+            self._notes.append("not judged: --runlog-on-breach=ignore")
+        elif not self._collected:
+            self._notes.append("not judged: some tests could not be collected")
+        elif not counted:
+            self._notes.append("not judged: every recorded test is left out")
+        else:
+            self._verdicts = judge_session(budgets, counted, self._settings.min_samples)
+            if session.shouldstop or session.shouldfail or session.exitstatus == _INTERRUPTED:
+                self._notes.append("the session was stopped early: this is what is known")
+            if left_out := len(recorded) - len(counted):
+                self._notes.append(
+                    f"{count_text(left_out, 'test')} left out: xfailed or runlog(session=False)"
+                )
+        return [verdict for verdict in self._verdicts if verdict.fails]
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the summary, if anything was recorded: a section, or with `-q` a line."""
-        if not self._records or terminalreporter.verbosity < -1:
+        if not self._records:
             return
-        from pytest_runlog.reports.terminal import summary_line, summary_lines
+        from pytest_runlog.reports.terminal import Summary, quiet_lines, summary_lines
 
-        records = list(self._records.values())
+        summary = Summary(
+            list(self._records.values()),
+            self._verdicts,
+            self._notes,
+            warns=self._settings.on_breach == "warn",
+        )
+        width = terminalreporter.config.get_terminal_writer().fullwidth
         if terminalreporter.verbosity < 0:
-            if line := summary_line(records):
-                terminalreporter.write_line(f"runlog: {line}")
-        elif lines := list(summary_lines(records)):
+            lines = list(quiet_lines(summary, width, counts=terminalreporter.verbosity == -1))
+        elif lines := list(summary_lines(summary, width)):
             terminalreporter.write_sep("=", "runlog")
-            for line in lines:
-                terminalreporter.write_line(line)
+        for line in lines:
+            terminalreporter.write_line(line.text, **line.markup)
+
+    def _counts(self, record: TestRecord) -> bool:
+        """Whether the session's budgets are judged by this test too."""
+        return record.samples is not None and record.nodeid not in self._expected

@@ -12,14 +12,16 @@ import pytest
 
 import pytest_runlog
 from pytest_runlog import hookspec
-from pytest_runlog.settings import MARKER, OPTIONS
+from pytest_runlog.settings import BUDGET_MARKER, MARKER, OPTIONS
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
 
 WITH_MEMBERS = [
     name
     for name in pytest_runlog.__all__
-    if inspect.isclass(getattr(pytest_runlog, name)) and not name.endswith("CallbackHandler")
+    if inspect.isclass(member := getattr(pytest_runlog, name))
+    and not name.endswith("CallbackHandler")
+    and not issubclass(member, BaseException)
 ]
 """The members of the handlers are those of LangChain's handlers, and are documented there."""
 
@@ -106,16 +108,18 @@ def test_each_option_is_documented_with_its_flag_type_and_default() -> None:
             f"`{option.ini}`",
             f"`{option.flag}`" if option.flag else "",
             option.type,
-            f"`{str(option.default).lower()}`" if option.default != [] else "",
+            f"`{str(option.default).lower()}`" if option.default not in ([], None) else "",
         ]
         for option in OPTIONS.values()
     ]
 
 
-def test_the_marker_is_documented_with_its_arguments() -> None:
-    marker = MARKER.partition(":")[0]
+def test_each_marker_is_documented_with_its_arguments() -> None:
+    markers = [text.partition(":")[0] for text in (MARKER, BUDGET_MARKER)]
 
-    assert [row[0] for row in rows("Markers")] == [f"`{marker.replace('*, ', '')}`"]
+    assert [row[0] for row in rows("Markers")] == [
+        f"`{marker.replace('*, ', '')}`" for marker in markers
+    ]
 
 
 def test_each_hook_is_documented_with_its_arguments() -> None:

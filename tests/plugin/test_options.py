@@ -156,7 +156,7 @@ def test_a_test_that_requests_the_fixture_is_recorded_whatever_its_marker_says(
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
-        ("runlog(recrod=False)", "@pytest.mark.runlog takes record=, not recrod="),
+        ("runlog(recrod=False)", "@pytest.mark.runlog takes record= and session=, not recrod="),
         ("runlog(False)", "@pytest.mark.runlog takes no positional arguments, not False"),
         ("runlog(record=0)", "@pytest.mark.runlog(record=0): record is True or False"),
     ],
@@ -194,7 +194,10 @@ def test_a_wrong_marker_is_reported_under_xdist(project: Project) -> None:
         subprocess=True,
     )
 
-    expected = "test_it.py::TestMarked::test_answer: @pytest.mark.runlog takes record=, not recrod="
+    expected = (
+        "test_it.py::TestMarked::test_answer: "
+        "@pytest.mark.runlog takes record= and session=, not recrod="
+    )
     assert expected in result.outlines
     result.assert_outcomes(errors=1)
 
@@ -259,9 +262,10 @@ def test_the_marker_is_registered_and_explained(project: Project) -> None:
     result = project.run("", "--markers")
 
     expected = (
-        "@pytest.mark.runlog(*, record=True): record the LangChain runs of this test, or with "
-        "record=False do not, whatever `--runlog` says. The closest marker counts. A test that "
-        "requests the `runlog` fixture is recorded in any case."
+        "@pytest.mark.runlog(*, record=True, session=True): record the LangChain runs of this "
+        "test, or with record=False do not, whatever `--runlog` says; with session=False leave "
+        "them out of the session's budgets. The closest marker counts. A test that requests the "
+        "`runlog` fixture is recorded in any case."
     )
     assert expected in result.outlines
 
@@ -281,5 +285,9 @@ def test_the_help_names_the_flag_and_every_ini_key(
             "  runlog_chunks (bool):*",
             "  runlog_recording_errors (string):*",
             "  runlog_mask (linelist):*",
+            "  runlog_budget (linelist):*",
+            "  runlog_session_budget (linelist):*",
+            "  runlog_on_breach (string):*",
+            "  runlog_min_samples (string):*",
         ]
     )

@@ -75,5 +75,10 @@ def section(result: pytest.RunResult, title: str, rule: str = "-") -> str:
     return _DURATION.sub("…", text)
 
 
+def without_slowest(summary: str) -> str:
+    """The summary without its slowest runs: which they are is a matter of luck."""
+    return re.sub(r"^slowest .*\n?(^ {12,}….*\n?)*", "", summary, flags=re.MULTILINE).rstrip("\n")
+
+
 TESTS = str(Path(__file__).parents[1])
 """Where the package `support` is, for processes that the tests start."""

@@ -18,6 +18,10 @@ def test_what_nobody_set_has_its_default() -> None:
         chunks=True,
         recording_errors="fail",
         mask=(),
+        budgets=((), ()),
+        session_budgets=(),
+        on_breach="fail",
+        min_samples=None,
         sources=dict.fromkeys(OPTIONS, "default"),
     )
 
@@ -82,7 +86,7 @@ def test_the_marker_takes_record(record: bool) -> None:
     ("args", "kwargs", "message"),
     [
         ((True,), {}, "@pytest.mark.runlog takes no positional arguments, not True"),
-        ((), {"recrod": True}, "@pytest.mark.runlog takes record=, not recrod="),
+        ((), {"recrod": True}, "@pytest.mark.runlog takes record= and session=, not recrod="),
         ((), {"record": "no"}, "@pytest.mark.runlog(record='no'): record is True or False"),
         ((), {"record": None}, "@pytest.mark.runlog(record=None): record is True or False"),
     ],

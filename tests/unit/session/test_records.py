@@ -87,4 +87,9 @@ def test_without_runs_all_is_zero() -> None:
         "errors": 0,
         "recovered": 0,
         "unfinished": 0,
+        "slowest": [],
+        "held": 0,
+        "breaches": [],
+        "skipped": [],
+        "samples": {},
     }
