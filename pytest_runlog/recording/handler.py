@@ -19,7 +19,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, SIZES, START, TOKEN
 from pytest_runlog.model.frozen import freeze, spread
 from pytest_runlog.model.journal import Clock, Journal
-from pytest_runlog.recording.lanes import current_lane, is_in_run
+from pytest_runlog.recording.lanes import current_lane, is_in_run, own_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -393,7 +393,7 @@ class RunLogCallbackHandler(BaseCallbackHandler):
                     type_,
                     name or _name_of(serialized, type_),
                     tuple(tags) if tags else (),
-                    freeze(metadata) if metadata else None,
+                    freeze(own_metadata(metadata)) if metadata else None,
                     details or None,
                     time_ns() if parent_id is None else 0,
                     number,

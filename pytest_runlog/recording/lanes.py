@@ -1,7 +1,8 @@
-"""Where a run starts: the thread or task, and whether the context there is the chain's own."""
+"""Where a run starts: the thread or task, the chain's own context or not, the place in a graph."""
 
 from __future__ import annotations
 
+import sys
 from asyncio import _get_running_loop, current_task
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from asyncio import Task
 
     from pytest_runlog.model.events import Lane
+
+_LANGGRAPH = "langgraph._internal._runnable"
+"""The module of what LangGraph calls its nodes and tasks with."""
 
 
 def current_lane() -> Lane:
@@ -38,3 +42,22 @@ def is_in_run() -> bool:
     from langchain_core.runnables.config import var_child_runnable_config
 
     return var_child_runnable_config.get() is not None
+
+
+def own_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of the run that starts here, with its own place in a graph.
+
+    Calls of LangGraph's tasks share a callback manager, so one that starts may be told the
+    place of another that starts at the same time. The config of each call is its own.
+    """
+    path = metadata.get("langgraph_path")
+    if type(path) is not tuple or path[-1:] != (True,):  # not that of a call
+        return metadata
+    frame = sys._getframe(1)  # noqa: SLF001
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code.co_name == "invoke" and frame.f_globals.get("__name__") == _LANGGRAPH:
+            own = (frame.f_locals.get("config") or {}).get("metadata") or {}
+            place = {key: own[key] for key in own if key.startswith("langgraph_")}
+            return {**metadata, **place}
+    return metadata

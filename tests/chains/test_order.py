@@ -17,10 +17,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain_core.callbacks import CallbackManager
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import (
     Runnable,
@@ -428,6 +430,36 @@ def test_tasks_of_an_entrypoint_are_ordered_as_they_were_called(runlog: RunLogCa
     flow.invoke("x")
 
     assert runlog.one("flow").children.names == ["zeta", "alpha", "zeta"]
+
+
+def test_tasks_of_an_entrypoint_that_start_at_once_are_ordered_as_they_were_called(
+    monkeypatch: pytest.MonkeyPatch, runlog: RunLogCapture
+) -> None:
+    from langgraph.func import entrypoint, task
+
+    # LangGraph notes the place of a call in a manager that all calls share, and then starts it.
+    both_are_noted = Barrier(2)
+    original = CallbackManager.on_chain_start
+
+    def start(self: CallbackManager, *args: Any, **kwargs: Any) -> Any:
+        if kwargs["name"] == "work":
+            both_are_noted.wait(10)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(CallbackManager, "on_chain_start", start)
+
+    @task
+    def work(text: str) -> str:
+        return text
+
+    @entrypoint()
+    def flow(texts: list[str]) -> list[str]:
+        return [future.result() for future in [work(text) for text in texts]]
+
+    flow.invoke(["b", "a"])
+
+    assert shown(runlog.one("flow").children) == ["work {'text': 'b'}", "work {'text': 'a'}"]
+    assert [run.metadata["langgraph_path"][2] for run in runlog.find("work")] == [0, 1]
 
 
 def test_tags_of_the_users_that_look_like_langchains_change_nothing(runlog: RunLogCapture) -> None:
