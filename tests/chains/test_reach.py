@@ -176,7 +176,9 @@ def test_a_completion_model_has_its_name_beside_an_inline_handler_of_the_users()
 def test_a_run_whose_start_was_not_reported_is_recorded_from_its_end() -> None:
     (run_manager,) = CallbackManager([]).on_llm_start({}, ["x"])
     with pytest_runlog.record() as log:
-        run_manager.handlers.extend(log.config()["callbacks"])
+        callbacks = log.config()["callbacks"]
+        assert isinstance(callbacks, list)
+        run_manager.handlers.extend(callbacks)
         run_manager.on_llm_end(LLMResult(generations=[[Generation(text="hi")]]))
     assert [(run.name, run.type, run.status, run.output) for run in log.runs] == [
         ("Unnamed", "llm", "ok", "hi")
