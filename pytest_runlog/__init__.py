@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs
     from pytest_runlog.model.usage import TokenUsage
     from pytest_runlog.recording.handler import RunLogCallbackHandler
+    from pytest_runlog.snapshot import RunLogSnapshotExtension
 
 __all__ = [
     "BudgetExceeded",
@@ -28,6 +29,7 @@ __all__ = [
     "RunEvent",
     "RunLogCallbackHandler",
     "RunLogCapture",
+    "RunLogSnapshotExtension",
     "Runs",
     "TokenUsage",
     "record",
@@ -43,6 +45,7 @@ _HOMES = {
     "RunEvent": "model.runs",
     "RunLogCallbackHandler": "recording.handler",
     "RunLogCapture": "capture",
+    "RunLogSnapshotExtension": "snapshot",
     "Runs": "model.runs",
     "TokenUsage": "model.usage",
     "record": "capture",

@@ -312,7 +312,11 @@ class RunLogCapture(Budgeting, HasTree):
         self._derived = None
         self._infino = None
 
-    def __repr__(self) -> str:
+    def _why_empty(self) -> str | None:
+        """Why nothing was recorded, `None` if something was."""
+        return None if self.runs else explain.nothing_recorded("expected the runs of a snapshot")
+
+    def _short(self) -> str:
         label = f" {self.name}" if self.name else ""
         return self.tree() or f"<RunLogCapture{label}: nothing recorded>"
 

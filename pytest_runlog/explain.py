@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from pytest_runlog.capture import RunLogCapture
     from pytest_runlog.model.runs import Run
 
+WIDTH = 72
+"""Columns of a diff, so that pytest's margins and it fit into 80."""
 _LONGEST_TREE = 400
 """Lines. Of a longer tree, a failing test shows only that many names."""
+_LONGEST_DIFF = 60
+"""Lines."""
 
 
 def nothing_recorded(what: str) -> str:
@@ -82,6 +86,60 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     """`" (did you mean 'x'?)"`, or nothing."""
     close = get_close_matches(name, set(names), n=3, cutoff=0.5) if isinstance(name, str) else []
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def not_the_snapshot(name: str, diff: Sequence[str], *, whole: bool) -> list[str]:
+    """The runs are not those of the snapshot; `diff` says where."""
+    hidden = 0 if whole else len(diff) - _LONGEST_DIFF
+    if hidden > 0:
+        diff = [*diff[:_LONGEST_DIFF], f"… {count_text(hidden, 'more line')}, `-vv` shows all"]
+    return [
+        f"recorded == snapshot {quote(name)} (- snapshot, + recorded)",
+        *diff,
+        *_accept("what was recorded"),
+    ]
+
+
+def no_snapshot(name: str) -> list[str]:
+    """There is no snapshot of that name yet."""
+    return [f"recorded == snapshot {quote(name)}, which does not exist", *_accept("it")]
+
+
+def snapshot_of_another_level(name: str, stored: str, wanted: str) -> list[str]:
+    """The snapshot was stored with another `level=`."""
+    return [
+        f"recorded == snapshot {quote(name)}: that is of level {stored!r}, not {wanted!r}",
+        *_accept("the other level"),
+    ]
+
+
+def _accept(what: str) -> list[str]:
+    verb = "store" if what == "it" else "accept"
+    return ["", f"To {verb} {what}: pytest --snapshot-update"]
+
+
+def unreadable_snapshot(location: str, problem: str) -> str:
+    """A file that should hold a snapshot does not."""
+    return (
+        f"{location} is not a snapshot of runs: {problem}.\n"
+        "It was left as it is. Restore it, or delete it and run pytest --snapshot-update."
+    )
+
+
+def no_filters() -> str:
+    """`RunLogSnapshotExtension` was given `exclude=` or `include=`."""
+    return (
+        "RunLogSnapshotExtension stores text, which has no properties to exclude or include: "
+        "compare `runlog.to_dict()` with a snapshot of JSONSnapshotExtension"
+    )
+
+
+def no_tree(type_name: str) -> str:
+    """`RunLogSnapshotExtension` was given something else than runs."""
+    return (
+        f"RunLogSnapshotExtension stores trees of runs, not this {type_name}: compare it with "
+        "a snapshot of another extension"
+    )
 
 
 def recording_failed(failures: Sequence[BaseException]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from contextlib import suppress
 from importlib import import_module
@@ -44,6 +45,7 @@ _settings = pytest.StashKey[Settings]()
 _gate = pytest.StashKey[Gate]()
 _records = pytest.StashKey[SessionRecords]()
 _capture = pytest.StashKey["RunLogCapture"]()
+_explained = pytest.StashKey[list[str]]()
 
 
 class RecordingError(Exception):
@@ -167,10 +169,43 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     return result
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> None:
+    if fixturedef.argname == "snapshot" and "syrupy" in sys.modules:
+        import_module("pytest_runlog.snapshot")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> Generator[None, list[list[str] | None], list[list[str] | None]]:
+    """Explain before syrupy does, which asks to be first."""
+    explanations = yield
+    snapshot = sys.modules.get("pytest_runlog.snapshot")
+    if snapshot is None:
+        return explanations
+    explanation = snapshot.explain_comparison(op, left, right, config.get_verbosity("assertions"))
+    if explanation is None:
+        return explanations
+    config.stash[_explained] = explanation
+    return [explanation, *explanations]
+
+
+def _show_whole(item: pytest.Item, error: BaseException) -> None:
+    """Put in again what pytest cut off from our explanation of an assertion."""
+    explanation = item.config.stash.get(_explained, None)
+    text = str(error)
+    if explanation is not None and f"assert {explanation[0]}" in text:
+        before, _, _ = text.partition(f"assert {explanation[0]}")
+        error.args = (before + "assert " + "\n  ".join(explanation),)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if call.excinfo is not None and isinstance(call.excinfo.value, AssertionError):
+        _show_whole(item, call.excinfo.value)
     report = yield
     capture = item.stash.get(_capture, None)
     if capture is None:

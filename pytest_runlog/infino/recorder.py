@@ -103,7 +103,11 @@ class InfinoRecorder(HasTree):
     def __len__(self) -> int:
         return len(self._read())
 
-    def __repr__(self) -> str:
+    def _why_empty(self) -> str | None:
+        """Why nothing was sent, `None` if something was."""
+        return None if len(self) else "nothing was sent to Infino: no model ran, and nothing failed"
+
+    def _short(self) -> str:
         """How often each key was sent; no values, which could be secrets."""
         counts: dict[Kind, Counter[str]] = {"metric": Counter(), "log": Counter()}
         for call in self.calls:

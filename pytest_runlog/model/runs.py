@@ -242,8 +242,12 @@ class Run(HasTree):
     def __hash__(self) -> int:
         return hash(self.id)
 
-    def __repr__(self) -> str:
+    def _short(self) -> str:
         return f"<Run {self.path} ({self.type}, {self.status})>"
+
+
+# Serializers and data classes that copy themselves would take a run for its fields.
+del Run.__dataclass_fields__
 
 
 class Runs(Sequence[Run], HasTree):
@@ -339,7 +343,7 @@ class Runs(Sequence[Run], HasTree):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __repr__(self) -> str:
+    def _short(self) -> str:
         return f"[{', '.join(map(repr, self._runs))}]"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pytest_runlog.model.data import (
@@ -26,19 +28,47 @@ if TYPE_CHECKING:
 
 Level = Literal["shape", "structure", "full"]
 
+_in_snapshot = ContextVar("_in_snapshot", default=False)
+
 _LONGEST_STRING = 160
 _LONGEST_VALUE = 600
 _HEAD = 100
 
 
 class HasTree:
-    """What is compared with a snapshot by its text, never by its fields."""
+    """What is compared with a snapshot by its tree, never by its fields or its short `repr`."""
 
     __slots__ = ()
 
     def tree(self, level: Level = "structure") -> str:
         """The text: `"shape"`, `"structure"` or `"full"`."""
         raise NotImplementedError
+
+    def _why_empty(self) -> str | None:
+        """Why there is nothing to compare, where that means that something went wrong."""
+        return None
+
+    def _short(self) -> str:
+        """The `repr` where no snapshot is compared."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return snapshot_text(self, "structure") if _in_snapshot.get() else self._short()
+
+
+@contextmanager
+def in_snapshot() -> Iterator[None]:
+    """Within it, the `repr` of what has a tree is that tree: serializers write what `repr` says."""
+    token = _in_snapshot.set(True)
+    try:
+        yield
+    finally:
+        _in_snapshot.reset(token)
+
+
+def snapshot_text(value: HasTree, level: Level) -> str:
+    """The tree, or what stands for none: an empty text would be equal to that of any other."""
+    return value.tree(level) or "no runs"
 
 
 def value_text(data: Data) -> str:
@@ -52,7 +82,8 @@ def value_text(data: Data) -> str:
 def name_text(name: str) -> str:
     """The name of a run on one line, with control characters escaped."""
     quoted = quote(name)
-    return name if quoted == f'"{name}"' and name.strip() == name != "" else quoted
+    plain = quoted == f'"{name}"' and name.strip() == name != "" and not name.startswith("| ")
+    return name if plain else quoted
 
 
 def quote(text: str) -> str:

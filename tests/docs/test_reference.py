@@ -20,10 +20,10 @@ WITH_MEMBERS = [
     name
     for name in pytest_runlog.__all__
     if inspect.isclass(member := getattr(pytest_runlog, name))
-    and not name.endswith("CallbackHandler")
+    and not name.endswith(("CallbackHandler", "Extension"))
     and not issubclass(member, BaseException)
 ]
-"""The members of the handlers are those of LangChain's handlers, and are documented there."""
+"""The members of the others are those of LangChain and of syrupy, and are documented there."""
 
 SET_WHEN_CREATED = {"RunLogCapture": {"name": "str | None"}}
 
