@@ -96,9 +96,9 @@ def distance_text(verdict: Verdict) -> str:
         return "exactly the limit"
     side = "over" if actual > budget.limit else "under"
     if unit == "share":
-        return f"{number_text(verdict.over * 100)} percentage points {side} the limit"
-    share = f" ({share_text(verdict.over / budget.limit)})" if budget.limit else ""
-    return f"{value_text(verdict.over, unit)}{share} {side} the limit"
+        return f"{number_text(verdict.distance * 100)} percentage points {side} the limit"
+    share = f" ({share_text(verdict.distance / budget.limit)})" if budget.limit else ""
+    return f"{value_text(verdict.distance, unit)}{share} {side} the limit"
 
 
 def actual_text(verdict: Verdict) -> str:
@@ -134,14 +134,13 @@ def population_text(verdict: Verdict) -> str:
 def left_text(verdict: Verdict) -> str:
     """What is left of a budget: of an error rate, how many more may fail; else the value."""
     budget = verdict.budget
-    actual = verdict.actual
-    if actual is None or not budget.is_upper or verdict.outcome != "held":
+    if not budget.is_upper or verdict.outcome != "held":
         return ""
     if budget.measure.unit == "share":
         allowed = _whole(Decimal(repr(budget.limit)) * verdict.sample.matched, budget.operator)
         left = allowed - round(sum(verdict.sample.values))
         return f"{max(0, left):,} of {allowed:,} left"
-    return f"{value_text(budget.limit - actual, budget.measure.unit)} left"
+    return f"{value_text(verdict.distance, budget.measure.unit)} left"
 
 
 def _block(verdict: Verdict, runs: Runs, mask: Mask) -> Iterator[str]:

@@ -44,9 +44,9 @@ class Verdict:
         return self.outcome == "breached" or (not self.is_judged and self.budget.strict)
 
     @property
-    def over(self) -> float:
-        """By how much the actual value is on the wrong side of the limit."""
-        return 0.0 if self.actual is None else abs(self.actual - self.budget.limit)
+    def distance(self) -> float:
+        """How far the actual value is from the limit, to the nanosecond."""
+        return 0.0 if self.actual is None else round(abs(self.actual - self.budget.limit), 9)
 
 
 def judge_runs(
