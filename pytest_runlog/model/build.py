@@ -32,6 +32,7 @@ from pytest_runlog.model.outcome import (
 from pytest_runlog.model.rootlog import keep_logs
 from pytest_runlog.model.runs import MODEL_TYPES, Run, RunEvent, Runs, moment, walk
 from pytest_runlog.model.runs import Chunk as RunChunk
+from pytest_runlog.model.tries import FALLBACKS, number_attempts, number_repetitions
 from pytest_runlog.model.usage import UNKNOWN, usage_of
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
     from pytest_runlog.model.events import Event, Lane
     from pytest_runlog.model.order import Text
-
-_ATTEMPT = "retry:attempt:"
-_FALLBACKS = "RunnableWithFallbacks"
 
 
 def build_runs(
@@ -54,9 +52,11 @@ def build_runs(
     """
     drafts, history = _gather(events, frozenset(forgotten))
     roots = _join(drafts)
-    _number_attempts(drafts)
+    number_attempts(drafts)
     runs: dict[_Draft, Run] = {}
-    tops = [_finish(root, runs) for root in sort_places(roots, lane, text)]
+    roots = sort_places(roots, lane, text)
+    number_repetitions(drafts, text)
+    tops = [_finish(root, runs) for root in roots]
     keep_logs(tops, history, runs)
     return Runs(walk(tops))
 
@@ -92,7 +92,7 @@ class _Draft(Place):
             self.output(),
             self.error(),
             self.usage(),
-            _model_of(self),
+            self.model_name(),
             group_chunks(chunk.value for chunk in self.run_chunks()),
             [[event.name, event.data] for event in self.run_events()],
         ]
@@ -115,6 +115,9 @@ class _Draft(Place):
 
     def error(self) -> BaseException | None:
         return error_of(self.ending)
+
+    def model_name(self) -> str | None:
+        return _model_of(self)
 
     def usage(self) -> Any:
         return usage_of(self.response()) if self.type in MODEL_TYPES else UNKNOWN
@@ -220,7 +223,7 @@ def _join(drafts: list[_Draft]) -> list[_Draft]:
     known: dict[UUID, _Draft] = {}
     numbered: dict[int | None, _Draft] = {}
     named = {draft.parent_id for draft in drafts}
-    lonely = {draft for draft in drafts if draft.name == _FALLBACKS and draft.run_id not in named}
+    lonely = {draft for draft in drafts if draft.name == FALLBACKS and draft.run_id not in named}
     roots = []
     for draft in drafts:
         parent = known.get(draft.parent_id) if draft.parent_id is not None else None
@@ -263,17 +266,6 @@ def _tried_by(
     return None
 
 
-def _number_attempts(drafts: list[_Draft]) -> None:
-    """Tell the attempts of retries: LangChain tags all but the first, which has their name."""
-    for draft in drafts:
-        draft.attempt = _tagged_attempt(draft)
-    for parent in drafts:
-        attempts = [child for child in parent.children if child.name == parent.name]
-        if any(child.attempt is not None for child in attempts):
-            for child in attempts:
-                child.attempt = child.attempt or 1
-
-
 def _finish(root: _Draft, runs: dict[_Draft, Run]) -> Run:
     """The runs of a tree, parents first, so that each knows its parent."""
     wall = root.start.wall if root.start is not None else 0
@@ -311,7 +303,7 @@ def _to_run(draft: _Draft, parent: Run | None, wall: int, wall_ns: int) -> Run:
         chunks=draft.run_chunks(),
         events=draft.run_events(),
         notes=draft.run_notes(),
-        model=_model_of(draft),
+        model=draft.model_name(),
         attempt=draft.attempt,
         thread=draft.origin.lane[0] if draft.origin is not None else 0,
         details=draft.details(),
@@ -338,12 +330,4 @@ def _model_of(draft: _Draft) -> str | None:
             for key in keys:
                 if isinstance(source.get(key), str):
                     return str(source[key])
-    return None
-
-
-def _tagged_attempt(place: Place) -> int | None:
-    for tag in place.tags:
-        number = tag[len(_ATTEMPT) :]
-        if tag.startswith(_ATTEMPT) and number.isdecimal():
-            return int(number)
     return None

@@ -69,7 +69,7 @@ class Place:
     children: list[Any] = field(default_factory=list, kw_only=True)
     """Its own kind of place."""
     attempt: int | None = field(default=None, kw_only=True)
-    """Which attempt of a retry this is. LangChain tags all but the first."""
+    """Which attempt of a retry this is. LangChain tags only some of them."""
     last: float = field(default=float("inf"), kw_only=True)
     """Number of the last start, of any run, before this one ended."""
 
@@ -109,8 +109,8 @@ def structure_of(place: Place) -> Structure:
     task that an `entrypoint` called.
     """
     keys: list[tuple[int, int, str]] = []
-    if place.attempt == 1:
-        keys.append((_KINDS.index("retry:attempt"), 1, ""))
+    if place.attempt is not None and not any(tag.startswith("retry:") for tag in place.tags):
+        keys.append((_KINDS.index("retry:attempt"), place.attempt, ""))
     node, path = place.metadata.get("langgraph_node"), place.metadata.get("langgraph_path")
     is_call = isinstance(path, (list, tuple)) and bool(path) and path[-1] is True
     is_node = is_call and node == place.name

@@ -298,12 +298,12 @@ class Runs(Sequence[Run], HasTree):
         return Runs(
             run
             for run in self._runs
-            if (name is None or _matches(run.name, name))
-            and (type is None or _matches(run.type, type))
-            and (tag is None or any(_matches(tag_, tag) for tag_ in run.tags))
-            and (model is None or (run.model is not None and _matches(run.model, model)))
-            and (path is None or _matches(run.path, path))
-            and (status is None or _matches(run.status, status))
+            if (name is None or matches(run.name, name))
+            and (type is None or matches(run.type, type))
+            and (tag is None or any(matches(tag_, tag) for tag_ in run.tags))
+            and (model is None or (run.model is not None and matches(run.model, model)))
+            and (path is None or matches(run.path, path))
+            and (status is None or matches(run.status, status))
             and (under is None or _is_under(run, under))
             and (where is None or where(run))
         )
@@ -380,14 +380,15 @@ def _mask_of(run: Run) -> Mask:
     return run._mask  # noqa: SLF001 (no member of it for users to see)
 
 
-def _matches(value: str, pattern: str) -> bool:
+def matches(value: str, pattern: str) -> bool:
+    """Whether the value is the pattern, or one that the pattern fits, as in `fnmatch`."""
     return value == pattern or fnmatchcase(value, pattern)
 
 
 def _is_under(run: Run, ancestor: Run | str) -> bool:
     parent = run.parent
     while parent is not None:
-        if parent == ancestor or (isinstance(ancestor, str) and _matches(parent.name, ancestor)):
+        if parent == ancestor or (isinstance(ancestor, str) and matches(parent.name, ancestor)):
             return True
         parent = parent.parent
     return False

@@ -46,9 +46,11 @@ class Tape:
         metadata: dict[str, Any] | None = None,
         details: dict[str, Any] | None = None,
         thread: int = 1,
+        after: UUID | None = None,
         run_id: UUID | None = None,
         at: float | None = None,
     ) -> UUID:
+        """A run starts; its context saw the run `after` start last, or the one before."""
         number = len(self.parents) + 1
         run_id = UUID(int=number) if run_id is None else run_id
         self.parents[run_id] = under
@@ -66,7 +68,7 @@ class Tape:
                 details,
                 NOON + self._time(self.second),
                 number,
-                number - 1 or None,
+                number - 1 or None if after is None else list(self.parents).index(after) + 1,
                 (thread, 0, ""),
                 "",
             )

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import ToolRetryMiddleware
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.tool import ToolCall
 from langchain_core.tools import tool
@@ -102,3 +103,31 @@ def agents_in_a_batch() -> None:
     model = chat(calls(("weigh", "b"), ("look_up", "b"), ("look_up", "a")), "done")
     agent = create_agent(model, [look_up, weigh])
     agent.batch([{"messages": [HumanMessage(text)]} for text in INPUTS])
+
+
+def retrying_agent() -> Any:
+    """An agent whose tools fail once for each query."""
+    failed: set[str] = set()
+
+    @tool
+    def shaky(query: str) -> str:
+        """Look something up, the second time."""
+        pause()
+        if query in failed:
+            return f"found {query}"
+        failed.add(query)
+        raise ValueError(query)
+
+    retry = ToolRetryMiddleware(max_retries=1, initial_delay=0, jitter=False)
+    model = chat(calls(("shaky", "b"), ("shaky", "c"), ("shaky", "a")), "done")
+    return create_agent(model, [shaky], middleware=[retry])
+
+
+@case
+def agent_that_runs_its_tools_again() -> None:
+    retrying_agent().invoke(ASKED)
+
+
+@case
+async def async_agent_that_runs_its_tools_again() -> None:
+    await retrying_agent().ainvoke(ASKED)

@@ -314,7 +314,7 @@ def test_no_events_make_no_runs() -> None:
     assert Tape().runs() == []
 
 
-# --- Interrupts, commands, attempts ------------------------------------------------------
+# --- Interrupts and commands --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -370,42 +370,3 @@ def test_a_command_for_the_parent_graph_is_an_output_and_no_error() -> None:
     (built,) = tape.runs()
 
     assert (built.status, built.error, built.output) == ("ok", None, command)
-
-
-def test_attempts_are_numbered_by_their_tags_and_the_first_has_none() -> None:
-    tape = Tape()
-    wrapper = tape.start("model")
-    for tags in ([], ["retry:attempt:2"], ["retry:attempt:3"]):
-        tape.fail(tape.start("model", under=wrapper, tags=tags), ValueError())
-
-    assert [run.attempt for run in tape.runs()] == [None, 1, 2, 3]
-
-
-def test_a_child_of_the_same_name_is_no_attempt_unless_another_follows() -> None:
-    tape = Tape()
-    parent = tape.start("chain")
-    tape.start("chain", under=parent)
-
-    assert [run.attempt for run in tape.runs()] == [None, None]
-
-
-def test_children_of_an_attempt_are_no_attempts() -> None:
-    tape = Tape()
-    wrapper = tape.start("chain")
-    first = tape.start("chain", under=wrapper)
-    tape.start("step", under=first)
-    tape.start("chain", under=wrapper, tags=["retry:attempt:2"])
-
-    assert [(run.name, run.attempt) for run in tape.runs()] == [
-        ("chain", None),
-        ("chain", 1),
-        ("step", None),
-        ("chain", 2),
-    ]
-
-
-def test_a_tag_that_only_looks_like_an_attempt_is_none() -> None:
-    tape = Tape()
-    tape.start("chain", tags=["retry:attempt:many"])
-
-    assert tape.runs()[0].attempt is None
