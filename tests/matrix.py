@@ -66,10 +66,12 @@ def main() -> int:
 
 def find_python(wanted: str) -> str | None:
     """The interpreter of a version, on the PATH or among pyenv's, or the one of this name."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    candidates = [f"python{wanted}", *sorted(pyenv.glob(f"{wanted}.*/bin/python")), wanted]
-    for candidate in filter(shutil.which, map(str, candidates)):
-        # pyenv puts a command on the PATH for versions that it then does not start.
+    candidates = [wanted]
+    if re.fullmatch(r"\d+\.\d+", wanted):
+        pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+        candidates = [f"python{wanted}", *map(str, pyenv.glob(f"{wanted}.*/bin/python"))]
+    for candidate in filter(shutil.which, candidates):
+        # pyenv puts commands on the PATH also for versions that it does not start.
         tried = subprocess.run([candidate, "-c", ""], capture_output=True, check=False)  # noqa: S603
         if tried.returncode == 0:
             return candidate
