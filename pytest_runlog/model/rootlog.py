@@ -13,6 +13,7 @@ from pytest_runlog.model.outcome import chunk_of
 from pytest_runlog.model.patches import Keys, LogWriter, Shown, Subject, escape
 from pytest_runlog.model.runs import walk
 from pytest_runlog.model.selection import Selection
+from pytest_runlog.model.tries import FALLBACKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 Step: TypeAlias = "tuple[Run, Event]"
 """Something that happened to a run."""
-
-_FALLBACKS = "RunnableWithFallbacks"
 
 
 class RootLog:
@@ -218,7 +217,7 @@ def _relayed(root: Run, steps: Iterable[Step]) -> Run | None:
     run = root
     while not run.chunks and id(run) in children:
         started = list(children[id(run)].values())
-        if run.name != _FALLBACKS and not all(map(_is_of_branch, started)):
+        if run.name != FALLBACKS and not all(map(_is_of_branch, started)):
             return None
         run = started[-1]
     return run if run.chunks and _is_streamed(run) else None
