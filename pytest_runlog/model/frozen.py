@@ -18,10 +18,12 @@ from collections import OrderedDict, defaultdict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Memo = dict[int, Any]
-    Freezer = Callable[[Any, Memo], Any]
+    """What was frozen already, by the `id()` of values that live until all is frozen."""
+    Frozen = tuple[Any, ...]
+    Freezer = Callable[[Any, Memo], Frozen]
 
 _LANGCHAIN_DATA = (
     "langchain_core.agents",
@@ -52,21 +54,24 @@ _MARKS = frozenset({_DICT, _LIST, _OTHER, _OBJECT, _BARE_OBJECT, _ODD_OBJECT, _C
 
 def freeze(value: Any) -> Any:
     """What `thaw` makes a copy of `value` from, whatever happens to `value` until then."""
-    return gather(spread(value))
+    freezer = _FREEZERS[type(value)]
+    if freezer is None:
+        return value
+    try:
+        return freezer(value, {})
+    except RecursionError:
+        return (_COPY, _copy(value, {}))
 
 
 def spread(value: Any) -> tuple[Any, ...]:
     """The value frozen, as items of something flat; `gather` takes them together."""
-    freezer = _FREEZERS.get(type(value), _unknown)
+    freezer = _FREEZERS[type(value)]
     if freezer is None:
         return (value,)
-    if freezer is _text:
-        return (_as_str(value),)
     try:
-        frozen: tuple[Any, ...] = freezer(value, {})
+        return freezer(value, {})
     except RecursionError:
-        frozen = (_COPY, _copy(value, {}))
-    return spread(value) if freezer is _unknown else frozen
+        return (_COPY, _copy(value, {}))
 
 
 def gather(items: Sequence[Any]) -> Any:
@@ -84,13 +89,13 @@ def thaw(value: Any) -> Any:
 
 
 def _freeze(value: Any, memo: Memo) -> Any:
-    freezer = _FREEZERS.get(type(value), _unknown)
+    freezer = _FREEZERS[type(value)]
     return value if freezer is None else freezer(value, memo)
 
 
-def _dict(value: dict[Any, Any], memo: Memo) -> Any:
+def _dict(value: dict[Any, Any], memo: Memo) -> Frozen:
     for item in value.values():
-        if _FREEZERS.get(type(item), _unknown) is not None:
+        if _FREEZERS[type(item)] is not None:
             break
     else:
         return (_DICT, *value, *value.values())
@@ -101,56 +106,49 @@ def _dict(value: dict[Any, Any], memo: Memo) -> Any:
     return known
 
 
-def _list(value: list[Any], memo: Memo) -> Any:
-    for item in value:
-        if _FREEZERS.get(type(item), _unknown) is not None:
+def _list(value: Iterable[Any], memo: Memo) -> Frozen:
+    items = (_LIST, *value)
+    for item in items:
+        if _FREEZERS[type(item)] is not None:
             break
     else:
-        return (_LIST, *value)
+        return items
     known = memo.get(id(value))
     if known is None:
-        if len(value) == 1:
+        if len(items) == 2:
             known = memo[id(value)] = (_LIST, _freeze(item, memo))
         else:
-            known = memo[id(value)] = (_LIST, *[_freeze(item, memo) for item in value])
+            known = memo[id(value)] = tuple([_freeze(item, memo) for item in items])
     return known
 
 
-def _tuple(value: tuple[Any, ...], memo: Memo) -> Any:
-    for item in value:
-        if _FREEZERS.get(type(item), _unknown) is not None:
-            return (_OTHER, tuple, _list(list(value), memo))
-    return (_OTHER, tuple, (_LIST, *value))
+def _tuple(value: tuple[Any, ...], memo: Memo) -> Frozen:
+    return (_OTHER, tuple, _list(value, memo))
 
 
-def _namedtuple(value: Any, memo: Memo) -> Any:
-    return (_OTHER, type(value)._make, _list(list(value), memo))
+def _namedtuple(value: Any, memo: Memo) -> Frozen:
+    return (_OTHER, type(value)._make, _list(value, memo))
 
 
-def _set(value: set[Any], _memo: Memo) -> Any:
+def _set(value: set[Any], _memo: Memo) -> Frozen:
     return (_OTHER, set, (_LIST, *value))
 
 
-def _deque(value: deque[Any], memo: Memo) -> Any:
+def _deque(value: deque[Any], memo: Memo) -> Frozen:
     limit = value.maxlen
-    return (_OTHER, lambda items: deque(items, limit), _list(list(value), memo))
+    return (_OTHER, lambda items: deque(items, limit), _list(value, memo))
 
 
-def _default_dict(value: defaultdict[Any, Any], memo: Memo) -> Any:
+def _default_dict(value: defaultdict[Any, Any], memo: Memo) -> Frozen:
     default = value.default_factory
     return (_OTHER, lambda items: defaultdict(default, items), _dict(value, memo))
 
 
-def _dict_subclass(value: dict[Any, Any], memo: Memo) -> Any:
+def _dict_subclass(value: dict[Any, Any], memo: Memo) -> Frozen:
     return (_OTHER, type(value), _dict(value, memo))
 
 
-def _text(value: str, _memo: Memo) -> str:
-    """LangChain's `TextAccessor`: text that can also be called."""
-    return _as_str(value)
-
-
-def _odd_object(value: Any, memo: Memo) -> Any:
+def _odd_object(value: Any, memo: Memo) -> Frozen:
     extra = value.__pydantic_extra__
     private = value.__pydantic_private__
     return (
@@ -222,11 +220,12 @@ def _object_freezer(cls: Any) -> Freezer:
     return freezer
 
 
-def _unknown(value: Any, memo: Memo) -> Any:
-    """Decides once how the type of `value` is frozen."""
-    cls = type(value)
-    _FREEZERS[cls] = _freezer_of(cls)
-    return _freeze(value, memo)
+class _Freezers(dict[type, "Freezer | None"]):
+    """How each type is frozen; `None` for by reference. Types are added as they are met."""
+
+    def __missing__(self, cls: type) -> Freezer | None:
+        freezer = self[cls] = _freezer_of(cls)
+        return freezer
 
 
 def _freezer_of(cls: Any) -> Freezer | None:
@@ -239,13 +238,16 @@ def _freezer_of(cls: Any) -> Freezer | None:
     if hasattr(cls, "__pydantic_fields__"):
         return _object_freezer(cls)
     if cls.__module__.startswith(_LANGCHAIN_DATA):
-        return _dict_subclass if issubclass(cls, dict) else _text if issubclass(cls, str) else None
+        if issubclass(cls, dict):
+            return _dict_subclass
+        if issubclass(cls, str):
+            _TEXTS.add(cls)
     return None
 
 
 def _thaw(value: Any, memo: Memo) -> Any:
     if type(value) is not tuple or not value:
-        return value
+        return _as_str(value) if type(value) in _TEXTS else value
     mark = value[0]
     if type(mark) is not object or mark not in _MARKS:
         return value
@@ -301,8 +303,8 @@ def _is_default(value: Any, field: Any) -> bool:
 def _copy(value: Any, memo: Memo) -> Any:
     """A structural copy of something that contains itself."""
     cls: Any = type(value)
-    freezer = _FREEZERS.get(cls)
-    if freezer is None or freezer in (_text, _set):
+    freezer = _FREEZERS[cls]
+    if freezer is None or freezer is _set:
         return value if freezer is None else _thaw(freezer(value, {}), {})
     if id(value) in memo:
         return memo[id(value)]
@@ -329,17 +331,21 @@ _CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__
 _as_str = str.__str__
 
+_TEXTS: set[type] = set()
+"""LangChain's `TextAccessor`: text that can also be called, which is read as text."""
+
 _SHAPES: dict[int, _Shape] = {}
 """The pydantic classes by their `id()`; they are kept here, so the ids stay theirs."""
 
-_FREEZERS: dict[type, Freezer | None] = {
-    dict: _dict,
-    list: _list,
-    tuple: _tuple,
-    set: _set,
-    deque: _deque,
-    OrderedDict: _dict_subclass,
-    defaultdict: _default_dict,
-    **dict.fromkeys((str, int, float, bool, bytes, complex, type(None), frozenset)),
-}
-"""How each type is frozen; `None` for by reference. Types are added as they are met."""
+_FREEZERS = _Freezers(
+    {
+        dict: _dict,
+        list: _list,
+        tuple: _tuple,
+        set: _set,
+        deque: _deque,
+        OrderedDict: _dict_subclass,
+        defaultdict: _default_dict,
+        **dict.fromkeys((str, int, float, bool, bytes, complex, type(None), frozenset)),
+    }
+)

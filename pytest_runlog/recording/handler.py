@@ -23,6 +23,7 @@ from pytest_runlog.recording.lanes import current_lane, is_in_run, own_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import CodeType
     from uuid import UUID
 
     from pytest_runlog.model.events import Recorded
@@ -31,6 +32,10 @@ _now = Clock.now
 START_SIZE, END_SIZE, ERROR_SIZE, TOKEN_SIZE, CHUNK_SIZE, CUSTOM_SIZE, NOTE_SIZE = SIZES
 _numbers = count(1)
 _previous: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=0)
+
+
+_elsewhere: dict[int, CodeType] = {}
+"""Code that reads `run_inline`, and is not that of `on_llm_start`."""
 
 
 class RunLogCallbackHandler(BaseCallbackHandler):
@@ -81,9 +86,13 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         it may know: this handler would be skipped with the others, and its start with it.
         """
         frame = sys._getframe(1)  # noqa: SLF001
+        code = frame.f_code
+        if id(code) in _elsewhere:
+            return True
         if frame.f_code.co_name == "<listcomp>" and frame.f_back is not None:
             frame = frame.f_back
         if frame.f_code.co_name != "on_llm_start":
+            _elsewhere[id(code)] = code
             return True
         handlers = getattr(frame.f_locals.get("self"), "handlers", ())
         others = [handler for handler in handlers if not isinstance(handler, RunLogCallbackHandler)]

@@ -22,8 +22,9 @@ def current_lane() -> Lane:
     The task that a thread waits for (`asyncio.run`, `loop.run_until_complete`) counts as the
     thread: what the thread does next comes after it.
     """
-    if _get_running_loop() is not None:
-        task = current_task()
+    loop = _get_running_loop()
+    if loop is not None:
+        task = current_task(loop)
         if task is not None and not _is_waited_for(task):
             return (get_ident(), id(task), task.get_name())
     return (get_ident(), 0, "")
@@ -31,10 +32,10 @@ def current_lane() -> Lane:
 
 def _is_waited_for(task: Task[Any]) -> bool:
     """Whether `run_until_complete` runs until this task is done; no public name tells."""
-    callbacks = getattr(task, "_callbacks", None) or ()
-    return any(
-        getattr(callback, "__name__", "") == "_run_until_complete_cb" for callback, _ in callbacks
-    )
+    for callback, _ in getattr(task, "_callbacks", None) or ():
+        if getattr(callback, "__name__", "") == "_run_until_complete_cb":
+            return True
+    return False
 
 
 def is_in_run() -> bool:

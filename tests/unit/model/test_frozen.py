@@ -89,6 +89,13 @@ def test_a_value_that_occurs_twice_is_one_value_again() -> None:
     assert one is other
 
 
+@pytest.mark.parametrize("container", [tuple, lambda items: Pair(*items), deque])
+def test_one_of_many_values_is_not_taken_for_another(container: Any) -> None:
+    values = [{"a": container(([number], number))} for number in range(300)]
+
+    assert thaw(freeze(values)) == values
+
+
 def test_what_is_shared_at_every_level_takes_no_more_time_than_its_parts() -> None:
     value: list[Any] = [[0]]
     for _ in range(60):
