@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_runlog.capture import RunLogCapture
     from pytest_runlog.model.runs import Run
 
-WIDTH = 72
+WIDTH = 70
 """Columns of a diff, so that pytest's margins and it fit into 80."""
 _LONGEST_TREE = 400
 """Lines. Of a longer tree, a failing test shows only that many names."""
@@ -94,7 +94,7 @@ def not_the_snapshot(name: str, diff: Sequence[str], *, whole: bool) -> list[str
     if hidden > 0:
         diff = [*diff[:_LONGEST_DIFF], f"… {count_text(hidden, 'more line')}, `-vv` shows all"]
     return [
-        f"recorded == snapshot {quote(name)} (- snapshot, + recorded)",
+        _comparison(name),
         *diff,
         *_accept("what was recorded"),
     ]
@@ -102,20 +102,24 @@ def not_the_snapshot(name: str, diff: Sequence[str], *, whole: bool) -> list[str
 
 def no_snapshot(name: str) -> list[str]:
     """There is no snapshot of that name yet."""
-    return [f"recorded == snapshot {quote(name)}, which does not exist", *_accept("it")]
+    return [_comparison(name), "There is no such snapshot yet.", *_accept("what was recorded")]
 
 
 def snapshot_of_another_level(name: str, stored: str, wanted: str) -> list[str]:
     """The snapshot was stored with another `level=`."""
     return [
-        f"recorded == snapshot {quote(name)}: that is of level {stored!r}, not {wanted!r}",
-        *_accept("the other level"),
+        _comparison(name),
+        f"The snapshot is of level {stored!r}, and compared at level {wanted!r}.",
+        *_accept("that level"),
     ]
 
 
+def _comparison(name: str) -> str:
+    return f"[+ recorded] == [- snapshot {quote(name)}]"
+
+
 def _accept(what: str) -> list[str]:
-    verb = "store" if what == "it" else "accept"
-    return ["", f"To {verb} {what}: pytest --snapshot-update"]
+    return ["", f"To store {what}: pytest --snapshot-update"]
 
 
 def unreadable_snapshot(location: str, problem: str) -> str:

@@ -59,6 +59,7 @@ def diff_trees(old: str, new: str, width: int) -> list[str]:
     Siblings that are the same are folded into one `…`, and so is what is the same in a
     changed line that is longer than `width`. Empty if the trees are the same.
     """
+    width -= 2  # for the marks
     lines: Lines = []
     # What is still to be done, the next thing last: pairs to compare, or lines as they are.
     todo: list[tuple[int, Sequence[_Node], Sequence[_Node]] | Lines] = [

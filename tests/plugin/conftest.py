@@ -11,6 +11,7 @@ import pytest
 import time_machine  # noqa: F401
 
 import pytest_runlog.reports.terminal  # noqa: F401
+import pytest_runlog.snapshot  # noqa: F401
 from pytest_runlog import record
 from support.chains import question_chain
 from support.inner import TESTS, Project
