@@ -96,7 +96,7 @@ def distance_text(verdict: Verdict) -> str:
         return "exactly the limit"
     side = "over" if actual > budget.limit else "under"
     if unit == "share":
-        return f"{number_text(verdict.distance * 100)} percentage points {side} the limit"
+        return f"{verdict.distance * 100:.3g} percentage points {side} the limit"
     share = f" ({share_text(verdict.distance / budget.limit)})" if budget.limit else ""
     return f"{value_text(verdict.distance, unit)}{share} {side} the limit"
 
