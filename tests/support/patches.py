@@ -75,7 +75,14 @@ def stock_handler(
 def streamed_state(
     chain: Runnable[Any, Any], value: Any, config: RunnableConfig | None = None
 ) -> tuple[dict[str, Any], Exception | None]:
-    """The last state that `astream_log` gives, and what it failed with."""
+    """The last state that `astream_log` gives, and what it failed with.
+
+    Its handler, too, is made to send copies.
+    """
+    send = LogStreamCallbackHandler.send
+
+    def send_copies(handler: LogStreamCallbackHandler, *ops: dict[str, Any]) -> bool:
+        return send(handler, *copy.deepcopy(ops))
 
     async def last() -> tuple[dict[str, Any], Exception | None]:
         state: dict[str, Any] = {}
@@ -86,7 +93,9 @@ def streamed_state(
             return state, error
         return state, None
 
-    return asyncio.run(last())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LogStreamCallbackHandler, "send", send_copies)
+        return asyncio.run(last())
 
 
 def patches_of(log: RunLogCapture, schema: Schema = "original") -> list[RunLogPatch]:

@@ -318,7 +318,9 @@ COMPOSED: dict[str, Program] = {
     "streamed list": Program(lambda: chat("a, b, c d") | CommaSeparatedListOutputParser(), "x"),
     "streamed json that is none": Program(lambda: chat("not json") | JsonOutputParser(), "x"),
     "history": Program(
-        lambda: with_history()[0].with_config(configurable={"session_id": "1"}), INPUT
+        lambda: with_history()[0].with_config(configurable={"session_id": "1"}),
+        INPUT,
+        races=True,
     ),
     "configurable alternatives": Program(choosing_a_model, INPUT),
     "configurable fields": Program(with_a_field, INPUT),
