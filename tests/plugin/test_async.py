@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 from support.inner import Project
-from support.versions import IN_A_LOOP_OF_THE_MODULE, collect_loops_left_open
+from support.versions import IN_A_LOOP_OF_THE_MODULE
 
 AUTO = ("--asyncio-mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
 STRICT = ("--asyncio-mode=strict", "-o", "asyncio_default_fixture_loop_scope=function")
-
-
-@pytest.fixture(autouse=True)
-def _leave_no_loop_open() -> Iterator[None]:
-    yield
-    collect_loops_left_open()
 
 
 def test_pytest_asyncio_in_auto_mode(project: Project) -> None:

@@ -9,6 +9,8 @@ from textwrap import dedent
 
 import pytest
 
+from support.versions import collect_loops_left_open
+
 _HEADER = """\
 import pytest
 from support.chains import ANSWER, question_chain
@@ -57,7 +59,10 @@ class Project:
             args = ("-p", "no:asyncio", *args)  # what nobody uses cannot warn of its settings
         if subprocess:
             return self.pytester.runpytest_subprocess(*args)
-        return self.pytester.runpytest_inprocess(*args)
+        result = self.pytester.runpytest_inprocess(*args)
+        if "no:asyncio" not in args:
+            collect_loops_left_open()
+        return result
 
 
 def section(result: pytest.RunResult, title: str, rule: str = "-") -> str:
