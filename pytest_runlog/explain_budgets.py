@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
 from pytest_runlog.explain import did_you_mean, nothing_recorded
+from pytest_runlog.measures.budget import printable
 from pytest_runlog.measures.metrics import METRICS, matches, texts_of
 from pytest_runlog.measures.units import count_text, number_text, seconds_text, share_text
 
@@ -46,7 +47,7 @@ def breaches_text(verdicts: Sequence[Verdict], runs: Runs, mask: Mask) -> str:
         blocks.insert(0, f"{len(failing)} of {count_text(len(verdicts), 'budget')}: {short}\n")
     if any(verdict.is_judged and verdict.budget.source for verdict in failing):
         blocks.append("With --runlog-on-breach=warn breaches are warnings.")
-    return "\n".join(blocks)
+    return printable("\n".join(blocks))
 
 
 def breach_line(verdict: Verdict) -> str:

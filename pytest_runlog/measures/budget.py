@@ -62,7 +62,7 @@ class Budget:
     limit: float
     """In seconds, tokens, runs, or as a share from 0 to 1."""
     text: str
-    """As it was written."""
+    """As it was written; what a terminal could take for a command is escaped."""
     source: str = ""
     """Where it was written."""
     strict: bool = True
@@ -114,6 +114,16 @@ def selectors_text(selectors: Selectors) -> str:
     return f"[{','.join(f'{name}={_quoted(pattern)}' for name, pattern in selectors)}]"
 
 
+def printable(text: str) -> str:
+    """The text with its control characters escaped, but for line feeds."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 def parse_budget(text: str, source: str = "", *, strict: bool = True) -> Budget:
     """The budget that the text says.
 
@@ -140,7 +150,7 @@ class _Parser:
         operator = self.operator()
         limit = self.limit(measure)
         return Budget(
-            measure, selectors, operator, limit, self.text.strip(), self.source, strict=strict
+            measure, selectors, operator, limit, printable(self.text.strip()), self.source, strict
         )
 
     def measure(self) -> Measure:

@@ -252,7 +252,7 @@ def test_rounds_are_measured_after_unrecorded_ones(log: RunLogCapture, clock: Ha
     assert sample.values == [4, 2, 9, 1, 8, 3]
     assert sample.results == ["yes"] * 6
     assert sample.median == 3.5
-    assert sample.interval == (1, 9, 0.96875)
+    assert list(sample.interval) == [1, 9, 0.96875]
     assert sample.percentile(100) == 9
     assert len(sample) == len(sample.log.roots) == len(log.roots) == 6
     assert repr(sample) == (

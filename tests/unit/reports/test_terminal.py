@@ -1,8 +1,14 @@
+# ruff: noqa: E501 (lines of a terminal with 160 columns)
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
+from pytest_runlog.measures.budget import parse_budget
+from pytest_runlog.measures.judge import Verdict, judge
+from pytest_runlog.measures.metrics import Sample
 from pytest_runlog.reports.terminal import Summary, quiet_lines, summary_lines
 from pytest_runlog.session.records import TestRecord
 
@@ -103,3 +109,147 @@ def test_nothing_recorded_gives_no_summary() -> None:
     assert not lines_of([EMPTY])
     assert not quiet([])
     assert not quiet([EMPTY])
+
+
+SESSION = [
+    replace(
+        RECORD,
+        nodeid="tests/desk/test_questions.py::TestFilms::test_how_long_may_films_be_kept[two weeks]",
+        slowest=[(0.25, "RunnableSequence/RunnableParallel<rules,question>/RulesRetriever")],
+        held=3,
+        skipped=["ttft <= 200ms: no run had a value"],
+    ),
+    replace(
+        RECORD,
+        nodeid="tests/test_short.py::test_it",
+        slowest=[(1.5, "gpt"), (0.000_2, "parser")],
+        held=2,
+        breaches=["latency <= 1s is 1.5 s"],
+        skipped=["ttft <= 200ms: no run had a value"],
+    ),
+]
+
+
+def session_verdicts() -> list[Verdict]:
+    def sample(values: list[float], *largest: tuple[float, str]) -> Sample:
+        return Sample(len(values), len(values), 0, values, list(largest), [])
+
+    return [
+        judge(
+            parse_budget("latency_p50[type=chat_model, tag=answer] <= 200ms", strict=False),
+            sample([1.5, 0.25], (1.5, "gpt  tests/test_short.py::test_it"), (0.25, LONG)),
+        ),
+        judge(parse_budget("error_rate <= 1%", strict=False), sample([0.0] * 250)),
+        judge(
+            parse_budget("errors <= 0", strict=False),
+            sample([1.0], (1, "gpt  tests/test_short.py::test_it")),
+        ),
+        judge(parse_budget("latency_p95 <= 2s", strict=False), sample([1.5, 0.25])),
+    ]
+
+
+LONG = (
+    "RunnableSequence/RunnableParallel<rules,question>/RulesRetriever  "
+    "tests/desk/test_questions.py::TestFilms::test_how_long_may_films_be_kept[two weeks]"
+)
+
+
+def whole(*, warns: bool = False) -> Summary:
+    return Summary(SESSION, session_verdicts(), ["1 test left out: xfailed"], warns=warns)
+
+
+AT_80 = """\
+2 tests recorded, 8 runs, 2 model runs
+tokens      18 (14 in, 4 out)
+latency     p50 250 ms, p95 250 ms, max 250 ms (2 roots)
+errors      0
+slowest     1.50 s  gpt  tests/test_short.py::test_it
+            250 ms  …les,question>/RulesRetriever  …may_films_be_kept[two weeks]
+            200 us  parser  tests/test_short.py::test_it
+budgets     5 held, 1 breached, 2 skipped
+            ttft <= 200ms: no run had a value (2 tests)
+session     BREACHED latency_p50[type=chat_model, tag=answer] <= 200ms: 875 ms,
+              675 ms (338%) over the limit (p50 of 2 runs)
+              1.50 s  gpt  tests/test_short.py::test_it
+              250 ms  …es,question>/RulesRetriever  …ay_films_be_kept[two weeks]
+            error_rate <= 1%: 0%, 2 of 2 left (0 of 250 roots failed)
+            BREACHED errors <= 0: 1, 1 over the limit
+              gpt  tests/test_short.py::test_it
+            latency_p95 <= 2s needs 20 values for p95, and has 2; not judged
+            1 test left out: xfailed"""
+
+AT_160 = """\
+2 tests recorded, 8 runs, 2 model runs
+tokens      18 (14 in, 4 out)
+latency     p50 250 ms, p95 250 ms, max 250 ms (2 roots)
+errors      0
+slowest     1.50 s  gpt  tests/test_short.py::test_it
+            250 ms  RunnableSequence/RunnableParallel<rules,question>/RulesRetriever  …/test_questions.py::TestFilms::test_how_long_may_films_be_kept[two weeks]
+            200 us  parser  tests/test_short.py::test_it
+budgets     5 held, 1 breached, 2 skipped
+            ttft <= 200ms: no run had a value (2 tests)
+session     BREACHED latency_p50[type=chat_model, tag=answer] <= 200ms: 875 ms, 675 ms (338%) over the limit (p50 of 2 runs)
+              1.50 s  gpt  tests/test_short.py::test_it
+              250 ms  RunnableSequence/RunnableParallel<rules,question>/RulesRetriever  …est_questions.py::TestFilms::test_how_long_may_films_be_kept[two weeks]
+            error_rate <= 1%: 0%, 2 of 2 left (0 of 250 roots failed)
+            BREACHED errors <= 0: 1, 1 over the limit
+              gpt  tests/test_short.py::test_it
+            latency_p95 <= 2s needs 20 values for p95, and has 2; not judged
+            1 test left out: xfailed"""
+
+
+@pytest.mark.parametrize(("width", "text"), [(80, AT_80), (160, AT_160)])
+def test_a_whole_summary_fits_its_terminal(width: int, text: str) -> None:
+    lines = [line.text for line in summary_lines(whole(), width)]
+
+    assert "\n".join(lines) == text
+    assert max(map(len, lines)) <= width
+
+
+def test_breaches_are_red_and_what_only_warns_is_yellow() -> None:
+    def coloured(summary: Summary, colour: str) -> list[str]:
+        return [line.text[:23] for line in summary_lines(summary) if line.markup == {colour: True}]
+
+    red = [
+        "budgets     5 held, 1 b",
+        "session     BREACHED la",
+        "              675 ms (3",
+        "              1.50 s  g",
+        "              250 ms  …",
+        "            BREACHED er",
+        "              gpt  test",
+    ]
+    assert coloured(whole(), "red") == red
+    assert not coloured(whole(), "yellow")
+    assert coloured(whole(warns=True), "yellow") == [red[0], "            tests/test_", *red[1:]]
+    assert not coloured(whole(warns=True), "red")
+
+
+def test_breaches_that_are_warnings_are_listed_up_to_five() -> None:
+    records = [
+        replace(RECORD, nodeid=f"test_it.py::test_{number}", breaches=["errors <= 0 is 1"])
+        for number in range(7)
+    ]
+
+    lines = [line.text for line in summary_lines(Summary(records, warns=True))]
+
+    assert lines[-6:] == [
+        *[f"            test_it.py::test_{number}: errors <= 0 is 1" for number in range(5)],
+        "            … and 2 more",
+    ]
+
+
+def test_quiet_lines_tell_only_what_the_session_exceeds() -> None:
+    texts = [line.text for line in quiet_lines(whole(), 200)]
+
+    assert texts == [
+        texts[0],
+        (
+            "runlog: BREACHED latency_p50[type=chat_model, tag=answer] <= 200ms: 875 ms, 675 ms (338%) "
+            "over the limit (p50 of 2 runs)"
+        ),
+        *texts[2:4],
+        "runlog: BREACHED errors <= 0: 1, 1 over the limit",
+        "              gpt  tests/test_short.py::test_it",
+    ]
+    assert texts[0].endswith("errors 0, budgets 5 held, 1 breached, 2 skipped")
