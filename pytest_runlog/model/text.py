@@ -208,12 +208,20 @@ def _thing(data: dict[str, Data]) -> str:
         return _safe(shown) if len(shown) <= _LONGEST_STRING else _fold(shown)
     leading = [key for key in ("content", "page_content", "message") if key in fields]
     arguments = [_text(fields.pop(key)) for key in leading]
-    if fields.get("tool_calls"):
-        fields.pop("tool_call_chunks", None)  # what the calls were made of
-    if fields.get("status") == "success" and name.startswith("ToolMessage"):
-        del fields["status"]
+    if name.endswith(("Message", "MessageChunk")):
+        fields = _telling(fields)
     arguments += [f"{_safe(key)}={_text(item)}" for key, item in fields.items()]
     return f"{_safe(name)}({', '.join(arguments)})"
+
+
+def _telling(fields: dict[str, Data]) -> dict[str, Data]:
+    """The fields of a message without those that follow from others, or say that all is well."""
+    hidden = {"chunk_position"}
+    if fields.get("status") == "success":
+        hidden.add("status")
+    if fields.get("tool_calls"):
+        hidden.add("tool_call_chunks")
+    return {key: item for key, item in fields.items() if key not in hidden}
 
 
 def _call(call: dict[str, Data]) -> str:

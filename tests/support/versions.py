@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import warnings
 from importlib.metadata import version
 from inspect import signature
@@ -46,3 +47,15 @@ def collect_loops_left_open() -> None:
             warnings.simplefilter("ignore", ResourceWarning)
             asyncio.set_event_loop(None)
             gc.collect()
+
+
+AGENT_OF_THE_SNAPSHOTS = pytest.mark.skipif(
+    (_numbers("langchain"), _numbers("langgraph")) != ((1, 4), (1, 2)),
+    reason="each minor version of langchain builds an agent of other nodes than the one before",
+)
+"""For snapshots of all that an agent of `langchain.agents` is made of."""
+
+TELLS_PARENTS_IN_ASYNC_CODE = pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="before Python 3.11 LangChain does not tell what async code without a config runs in",
+)

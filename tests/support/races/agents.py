@@ -131,3 +131,13 @@ def agent_that_runs_its_tools_again() -> None:
 @case
 async def async_agent_that_runs_its_tools_again() -> None:
     await retrying_agent().ainvoke(ASKED)
+
+
+@case
+def agent_whose_provider_makes_up_ids() -> None:
+    """As those of providers: each time others, and no UUIDs."""
+    wanted = calls(("weigh", "b"), ("look_up", "b"), ("look_up", "b"), ("look_up", "a"))
+    wanted.id = f"chatcmpl-{uuid4().hex[:12]}"
+    for call in wanted.tool_calls:
+        call["id"] = f"call_{uuid4().hex[:12]}"
+    create_agent(chat(wanted, "done"), [look_up, weigh]).invoke(ASKED)
