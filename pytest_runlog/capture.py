@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from pytest_runlog import explain
+from pytest_runlog.assertions import Assertions
 from pytest_runlog.budgeting import Budgeting
 from pytest_runlog.defaults import Options, session_options
+from pytest_runlog.explain_assertions import not_one, not_one_root
 from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
 from pytest_runlog.model.data import secrets_in, to_data, without_call_ids
@@ -24,7 +28,7 @@ from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
 from pytest_runlog.model.text import HasTree, tree_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
     from langchain_core.runnables import RunnableConfig
@@ -36,6 +40,10 @@ if TYPE_CHECKING:
     from pytest_runlog.recording.handler import RunLogCallbackHandler
 
 
+_recent: deque[ref[RunLogCapture]] = deque(maxlen=32)
+"""The captures that were made last, for explanations of lists that came from them."""
+
+
 @dataclass(frozen=True)
 class _Derived:
     """What was derived from the first `length` events of a journal."""
@@ -45,7 +53,7 @@ class _Derived:
     mask: Mask
 
 
-class RunLogCapture(Budgeting, HasTree):
+class RunLogCapture(Assertions, Budgeting, HasTree):
     """What was recorded: runs, errors, tokens, the run tree, Infino's payloads.
 
     Everything is derived from the journal when it is asked for, so a capture can be looked
@@ -66,6 +74,7 @@ class RunLogCapture(Budgeting, HasTree):
         self._derived: _Derived | None = None
         self._infino: InfinoRecorder | None = None
         self._names: dict[str, int] = {}
+        _recent.appendleft(ref(self))
 
     @property
     def runs(self) -> Runs:
@@ -83,7 +92,7 @@ class RunLogCapture(Budgeting, HasTree):
         __tracebackhide__ = True
         roots = self.roots
         if len(roots) != 1:
-            raise AssertionError(explain.not_one_root(self._masked(roots), self.tree("shape")))
+            raise AssertionError(not_one_root(self._view))
         return roots[0]
 
     @property
@@ -202,41 +211,12 @@ class RunLogCapture(Budgeting, HasTree):
         }
         found = self.runs.find(**criteria)
         if len(found) != 1:
-            tree = "\n".join(tree_lines(self.roots, self._derive().mask, "shape", marked=found))
-            names = self._masked(self.runs)
-            raise AssertionError(explain.not_one(criteria, found, names, tree))
+            raise AssertionError(not_one(self._view, criteria, found))
         return found[0]
 
     def tree(self, level: Level = "structure") -> str:
         """The run tree as text: `"shape"`, `"structure"` or `"full"`."""
         return "\n".join(tree_lines(self.roots, self._derive().mask, level))
-
-    def assert_always(self, predicate: Callable[[Mapping[str, Any]], object]) -> None:
-        """Check that `predicate(state)` holds after every patch of every root.
-
-        Raises `AssertionError` that names the first patch after which it does not, or after
-        which the predicate itself raises.
-        """
-        __tracebackhide__ = True
-        roots = self.roots
-        if not roots:
-            raise AssertionError(explain.nothing_recorded("assert_always: expected a root"))
-        for root in roots:
-            for number, (patch, state) in enumerate(root.states(), 1):
-                cause: Exception | None = None
-                try:
-                    holds = bool(predicate(state))
-                except Exception as error:
-                    holds, cause = False, error
-                if not holds:
-                    mask = self._derive().mask
-                    changes = [(op["op"], mask.text(op["path"])) for op in patch.ops]
-                    tree = "\n".join(tree_lines(roots, mask, "shape", [root]))
-                    raise AssertionError(
-                        explain.not_always(
-                            predicate, number, len(root.patches), changes, cause, tree
-                        )
-                    ) from cause
 
     def to_dict(self) -> dict[str, Any]:
         """The runs as plain data, canonical and masked, without times: made for comparison."""
@@ -329,10 +309,6 @@ class RunLogCapture(Budgeting, HasTree):
     def _mask(self) -> Mask:
         return self._derive().mask
 
-    def _masked(self, runs: Runs) -> list[str]:
-        mask = self._derive().mask
-        return [mask.text(run.name) for run in runs]
-
     def _label(self, name: str | None) -> str | None:
         if name is None:
             return None
@@ -345,6 +321,11 @@ class RunLogCapture(Budgeting, HasTree):
         if derived is None or derived.length != length:
             derived = self._derived = _derive(self._journal, length, self._options)
         return derived
+
+
+def recent_captures() -> list[RunLogCapture]:
+    """The captures that were made last and are still there, the last one first."""
+    return [capture for made in _recent if (capture := made()) is not None]
 
 
 class RecordingIncomplete(UserWarning):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_runlog.measures.units import count_text
-from pytest_runlog.model.text import name_text, quote
+from pytest_runlog.model.text import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_runlog.capture import RunLogCapture
-    from pytest_runlog.model.runs import Run
 
 WIDTH = 70
 """Columns of a diff, so that pytest's margins and it fit into 80."""
@@ -28,57 +27,6 @@ def nothing_recorded(what: str) -> str:
         f"{what}: no run was recorded. Runs are recorded from the moment the `runlog` fixture is "
         "set up to the end of the test function; embeddings and calls of a provider's SDK that "
         "do not go through LangChain are not seen."
-    )
-
-
-def not_one_root(names: Sequence[str], tree: str) -> str:
-    """`root` was asked for, and there is not exactly one: these are named so."""
-    if not names:
-        return nothing_recorded("expected one root")
-    listed = "\n".join(f"  {index}. {name_text(name)}" for index, name in enumerate(names))
-    return (
-        f"expected one root, but {len(names)} runs have no parent:\n{listed}\n"
-        "Use `runlog.roots[i]`, or `with runlog.capture() as part:` around the call that you "
-        f"mean.\n{tree}"
-    )
-
-
-def not_one(
-    criteria: Mapping[str, Any], found: Sequence[Run], names: Iterable[str], tree: str
-) -> str:
-    """`one(...)` was asked for, and not exactly one run matches."""
-    asked = ", ".join(
-        f"{key}={getattr(value, '__name__', None) or repr(value)}"
-        for key, value in criteria.items()
-        if value is not None
-    )
-    expected = f"expected one run with {asked}" if asked else "expected one run"
-    if found:
-        return f"{expected}, but {len(found)} match:\n{tree}"
-    if not tree:
-        return nothing_recorded(expected)
-    return f"{expected}, but none matches{did_you_mean(criteria.get('name'), names)}:\n{tree}"
-
-
-def not_always(
-    predicate: object,
-    number: int,
-    count: int,
-    changes: Iterable[tuple[str, str]],
-    error: BaseException | None,
-    tree: str,
-) -> str:
-    """`assert_always(...)` was asked for, and the predicate fails after that of all patches.
-
-    `changes` are the operations and the paths of the patch.
-    """
-    name = getattr(predicate, "__name__", None) or repr(predicate)
-    what = "does not hold" if error is None else f"raised {type(error).__name__}"
-    listed = ", ".join(f"{operation} {quote(path)}" for operation, path in changes)
-    return (
-        f"assert_always: {name} {what} after patch {number} of {count} ({listed}).\n"
-        f"That state is root.state_at({number}), and the one before it "
-        f"root.state_at({number - 1}).\n{tree}"
     )
 
 

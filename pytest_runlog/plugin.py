@@ -181,14 +181,30 @@ def pytest_assertrepr_compare(
 ) -> Generator[None, list[list[str] | None], list[list[str] | None]]:
     """Explain before syrupy does, which asks to be first."""
     explanations = yield
-    snapshot = sys.modules.get("pytest_runlog.snapshot")
-    if snapshot is None:
-        return explanations
-    explanation = snapshot.explain_comparison(op, left, right, config.get_verbosity("assertions"))
+    explanation = _explanation(config, op, left, right)
     if explanation is None:
         return explanations
     config.stash[_explained] = explanation
     return [explanation, *explanations]
+
+
+def _explanation(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    """Why what was recorded is not what it is compared with."""
+    if "pytest_runlog.capture" not in sys.modules:
+        return None
+    from pytest_runlog.capture import recent_captures
+    from pytest_runlog.explain_comparisons import explain_comparison
+    from pytest_runlog.model.masking import MaskHookFailed
+
+    snapshot = sys.modules.get("pytest_runlog.snapshot")
+    if snapshot is not None:
+        verbosity = config.get_verbosity("assertions")
+        explanation = snapshot.explain_comparison(op, left, right, verbosity)
+        if explanation is not None:
+            return list(explanation)
+    with suppress(MaskHookFailed):  # the report of the test will say it
+        return explain_comparison(op, left, right, recent_captures())
+    return None
 
 
 def _show_whole(item: pytest.Item, error: BaseException) -> None:

@@ -310,7 +310,7 @@ class Runs(Sequence[Run], HasTree):
 
     def tree(self, level: Level = "structure") -> str:
         """These runs and no others as text, each below the closest one that it is part of."""
-        return "\n".join(lines_of(self._runs, _mask_of, level))
+        return "\n".join(lines_of(self._runs, mask_of, level))
 
     def overlapped(self) -> bool:
         """Whether any two of these ran at the same time."""
@@ -376,7 +376,8 @@ def moment(wall: int, ns: int) -> datetime:
     return epoch + timedelta(microseconds=(wall + ns) / 1000)
 
 
-def _mask_of(run: Run) -> Mask:
+def mask_of(run: Run) -> Mask:
+    """What is masked where the run is shown."""
     return run._mask  # noqa: SLF001 (no member of it for users to see)
 
 

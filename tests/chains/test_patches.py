@@ -345,21 +345,21 @@ def test_the_first_patch_that_breaks_it_is_named(runlog: RunLogCapture) -> None:
         runlog.assert_always(is_short)
     number = [len(state["streamed_output"]) for _, state in runlog.root.states()].index(2) + 1
     assert str(raised.value) == (
-        f"assert_always: is_short does not hold after patch {number} of {len(runlog.patches)} "
-        '(add "/streamed_output/-").\n'
-        f"That state is root.state_at({number}), and the one before it "
-        f"root.state_at({number - 1}).\n"
+        "expected is_short to hold after every patch, "
+        f"but it does not after patch {number} of {len(runlog.patches)} "
+        '(add "/streamed_output/-"):\n'
         "> RunnableSequence (chain)\n"
         "    ChatPromptTemplate (prompt)\n"
         "    FakeChat (chat_model)\n"
-        "    StrOutputParser (parser)"
+        "    StrOutputParser (parser)\n"
+        f"That state is root.state_at({number}), the one before root.state_at({number - 1})."
     )
 
 
 def test_a_predicate_that_raises_is_the_cause(runlog: RunLogCapture) -> None:
     search.invoke("x")
 
-    with pytest.raises(AssertionError, match=r"<lambda> raised KeyError after patch 1 of 2") as got:
+    with pytest.raises(AssertionError, match=r"it raised KeyError after patch 1 of 2") as got:
         runlog.assert_always(lambda state: state["logs"]["search"])
     assert isinstance(got.value.__cause__, KeyError)
 
@@ -376,7 +376,7 @@ def test_every_root_is_checked(runlog: RunLogCapture) -> None:
 
 
 def test_without_runs_nothing_can_be_said(runlog: RunLogCapture) -> None:
-    with pytest.raises(AssertionError, match=r"assert_always: .*no run was recorded"):
+    with pytest.raises(AssertionError, match=r"every patch: no run was recorded"):
         runlog.assert_always(lambda _state: True)
 
 

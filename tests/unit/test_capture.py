@@ -156,13 +156,13 @@ def test_root_lists_the_roots_when_there_are_several(log: RunLogCapture) -> None
         "expected one root, but 2 runs have no parent:\n"
         "  0. RunnableSequence\n"
         "  1. search\n"
-        "Use `runlog.roots[i]`, or `with runlog.capture() as part:` around the call that you mean."
         "\n"
         "RunnableSequence (chain)\n"
         "  ChatPromptTemplate (prompt)\n"
         "  FakeChat (chat_model)\n"
         "  StrOutputParser (parser)\n"
-        "search (tool)"
+        "search (tool)\n"
+        "Use `runlog.roots[i]`, or `with runlog.capture() as part:` around the call that you mean."
     )
 
 
@@ -182,7 +182,8 @@ def test_one_suggests_names_that_are_near_and_shows_the_tree(log: RunLogCapture)
         "RunnableSequence (chain)\n"
         "  ChatPromptTemplate (prompt)\n"
         "  FakeChat (chat_model)\n"
-        "  StrOutputParser (parser)"
+        "  StrOutputParser (parser)\n"
+        "Names are those of the tree, or patterns such as '*Chat'."
     )
 
 
@@ -190,7 +191,9 @@ def test_one_suggests_nothing_when_no_name_is_near(log: RunLogCapture) -> None:
     search.invoke("x")
 
     assert message_of(lambda: log.one("zzz")) == (
-        "expected one run with name='zzz', but none matches:\nsearch (tool)"
+        "expected one run with name='zzz', but none matches:\n"
+        "search (tool)\n"
+        "Names are those of the tree, or patterns such as '*Chat'."
     )
     assert message_of(lambda: log.one(status="error")) == (
         "expected one run with status='error', but none matches:\nsearch (tool)"
@@ -205,7 +208,8 @@ def test_one_marks_the_runs_when_several_match(log: RunLogCapture) -> None:
         "  RunnableSequence (chain)\n"
         ">   ChatPromptTemplate (prompt)\n"
         ">   FakeChat (chat_model)\n"
-        "    StrOutputParser (parser)"
+        "    StrOutputParser (parser)\n"
+        "More of type=, tag=, path= or under= tell them apart; `find` takes any number."
     )
 
 
@@ -228,7 +232,10 @@ def test_one_without_anything_expects_one_run(log: RunLogCapture) -> None:
 
     search.invoke("x")
     assert message_of(log.one) == (
-        "expected one run, but 2 match:\n> search (tool)\n> search (tool)"
+        "expected one run, but 2 match:\n"
+        "> search (tool)\n"
+        "> search (tool)\n"
+        "More of type=, tag=, path= or under= tell them apart; `find` takes any number."
     )
 
 
