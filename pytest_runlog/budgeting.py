@@ -182,20 +182,23 @@ def judge_budgets(capture: Budgeting, budgets: Iterable[Budget]) -> list[Verdict
 
 def labels(mask: Mask) -> Callable[[Run], str]:
     """What runs are called in reports: their path, masked, and on one line."""
+    known: dict[int, str] = {}
 
     def label(run: Run) -> str:
-        names = [name_text(mask.text(name)) for name in _names(run)]
-        return "/".join(names)
+        text = known.get(id(run))
+        if text is None:
+            names = [name_text(mask.text(name)) for name in _names(run)]
+            text = known[id(run)] = "/".join(names)
+        return text
 
     return label
 
 
 def _names(run: Run) -> list[str]:
-    names = []
-    step: Run | None = run
-    while step is not None:
-        names.append(step.name)
-        step = step.parent
+    names = [run.name]
+    while run.parent is not None:
+        run = run.parent
+        names.append(run.name)
     return names[::-1]
 
 

@@ -101,7 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
     enter_session(options)
     config.add_cleanup(lambda: leave_session(options))
     config.stash[_records] = SessionRecords(settings)
-    config.pluginmanager.register(config.stash[_records], "runlog-session")
+    if not hasattr(config, "workerinput"):  # workers send their records on
+        config.pluginmanager.register(config.stash[_records], "runlog-session")
 
 
 @pytest.hookimpl(wrapper=True)

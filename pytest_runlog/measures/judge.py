@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pytest_runlog.measures.metrics import METRICS, RUN_COUNTS, Observed, statistic_of, take_sample
@@ -61,14 +61,14 @@ def judge_runs(
     `min_samples` is how many values a percentile needs, `None` = as many as define it.
     """
     observed = Observed(runs)
-    return [
-        judge(
-            budget,
-            take_sample(budget.measure.metric, budget.selectors, observed, label),
-            min_samples,
-        )
-        for budget in budgets
-    ]
+    verdicts = []
+    for budget in budgets:
+        metric, selectors = budget.measure.metric, budget.selectors
+        verdict = judge(budget, take_sample(metric, selectors, observed), min_samples)
+        if verdict.fails:  # only then do the runs matter
+            verdict = replace(verdict, sample=take_sample(metric, selectors, observed, label))
+        verdicts.append(verdict)
+    return verdicts
 
 
 def judge(budget: Budget, sample: Sample, min_samples: int | None = None) -> Verdict:

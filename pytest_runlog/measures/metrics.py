@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from heapq import nsmallest
 from math import fsum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -219,26 +218,46 @@ def take_sample(
     metric: str,
     selectors: Selectors,
     observed: Observed,
-    label: Callable[[Run], str] = lambda run: run.path,
+    label: Callable[[Run], str] | None = None,
 ) -> Sample:
-    """The values of a metric over the runs that the selectors select."""
+    """The values of a metric over the runs that the selectors select.
+
+    Without a `label`, which says what a run is called, no runs are kept apart.
+    """
     row = METRICS[metric]
-    runs = [
-        run
-        for run in observed.runs
-        if _is_of(run, row.population, selectors) and matches(run, selectors)
-    ]
-    valued = [(row.value(run, observed), run) for run in runs]
-    known = [(float(value), run) for value, run in valued if value is not None]
-    silent = [run for value, run in valued if value is None and row.unit == "tokens"]
+    runs = _population(row.population, selectors, observed.runs)
+    value_of = row.value
+    known: list[tuple[float, Run]] = []
+    lacking: list[Run] = []
+    for run in runs:
+        value = value_of(run, observed)
+        if value is None:
+            lacking.append(run)
+        else:
+            known.append((float(value), run))
+    silent = lacking if row.unit == "tokens" else []
     return Sample(
         matched=len(runs),
         known=len(known),
         unknown=len(silent),
         values=[value for value, _ in known],
-        largest=[(value, label(run)) for value, run in _largest(pair for pair in known if pair[0])],
-        silent=[label(run) for run in silent[:LARGEST]],
+        largest=[] if label is None else [(value, label(run)) for value, run in _largest(known)],
+        silent=[] if label is None else [label(run) for run in silent[:LARGEST]],
     )
+
+
+def _population(population: str, selectors: Selectors, runs: Iterable[Run]) -> list[Run]:
+    types = _TYPES.get(population)
+    if types is not None:
+        runs = [run for run in runs if run.type in types]
+    elif population == "roots" and not selectors:
+        return [run for run in runs if run.parent is None]
+    return [run for run in runs if matches(run, selectors)] if selectors else list(runs)
+
+
+def _largest(pairs: Iterable[tuple[float, Run]]) -> list[tuple[float, Run]]:
+    ordered = sorted((pair for pair in pairs if pair[0]), key=lambda pair: -pair[0])
+    return ordered[:LARGEST]
 
 
 def statistic_of(sample: Sample, statistic: str) -> float | None:
@@ -286,14 +305,3 @@ def texts_of(run: Run, selector: str) -> Sequence[str]:
         return run.tags
     text: str | None = getattr(run, selector)
     return () if text is None else (text,)
-
-
-def _is_of(run: Run, population: str, selectors: Selectors) -> bool:
-    if population == "roots":
-        return bool(selectors) or run.parent is None
-    types = _TYPES.get(population)
-    return types is None or run.type in types
-
-
-def _largest(pairs: Iterable[tuple[float, Run]]) -> list[tuple[float, Run]]:
-    return nsmallest(LARGEST, pairs, key=lambda pair: -pair[0])

@@ -49,6 +49,7 @@ class SessionRecords:
         data: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
         if data is not None:
             self._records[report.nodeid] = TestRecord.from_dict(data)
+            delattr(report, _ATTRIBUTE)  # pytest keeps reports to the end
 
     def judge(self, session: pytest.Session) -> list[Verdict]:
         """The verdicts on the session's budgets that are breached; all are in the summary."""

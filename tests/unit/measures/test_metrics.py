@@ -135,7 +135,9 @@ def test_statistics_over_tokens_are_over_model_runs() -> None:
 
 
 def sample(metric: str, runs: Runs, /, **selectors: str) -> Sample:
-    return take_sample(metric, tuple(sorted(selectors.items())), Observed(runs))
+    return take_sample(
+        metric, tuple(sorted(selectors.items())), Observed(runs), lambda run: run.name
+    )
 
 
 @pytest.mark.parametrize(
