@@ -187,8 +187,10 @@ def labels(mask: Mask) -> Callable[[Run], str]:
     def label(run: Run) -> str:
         text = known.get(id(run))
         if text is None:
-            names = [name_text(mask.text(name)) for name in _names(run)]
-            text = known[id(run)] = "/".join(names)
+            names = [mask.text(name) for name in _names(run)]
+            text = known[id(run)] = "/".join(
+                name if name.isidentifier() else name_text(name) for name in names
+            )
         return text
 
     return label

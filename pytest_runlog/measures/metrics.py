@@ -8,7 +8,7 @@ not end has no latency), and makes tokens unknown, because unknown is not zero.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from math import fsum
@@ -154,8 +154,7 @@ def _all() -> Iterable[tuple[str, Measure]]:
 _MEASURES = dict(_all())
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """The values of some runs, in builtin types: samples travel between processes."""
 
     matched: int
@@ -176,7 +175,7 @@ class Sample:
         if not self.values or _PERCENTILE.fullmatch(statistic):
             return self
         value = max(self.values) if statistic == "max" else fsum(self.values)
-        return replace(self, values=[value])
+        return self._replace(values=[value])
 
     def to_data(self) -> list[Any]:
         """The sample as a list of builtin types."""
