@@ -80,13 +80,14 @@ def programs(table: dict[str, Program]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("program", table.values(), ids=table)
 
 
-def run(program: Program, drive: Driver, *handlers: Any) -> Exception | None:
+def run(program: Program, drive: Driver, *handlers: Any) -> Any:
+    """What the chain gives, or what it fails with."""
     try:
         # Completion models fail if the list is there and empty.
-        drive(program.make(), program.value, {"callbacks": [*handlers]} if handlers else {})
+        config: RunnableConfig = {"callbacks": [*handlers]} if handlers else {}
+        return drive(program.make(), program.value, config)
     except Exception as error:
         return error
-    return None
 
 
 PASSES_PARENTS = sys.version_info >= (3, 11)
@@ -183,6 +184,44 @@ def test_a_state_has_what_we_add_and_nothing_else(program: Program) -> None:
     assert ours.keys() == state.keys() | ADDED_TO_ROOTS
     for entry, theirs in zip(ours["logs"].values(), state["logs"].values(), strict=True):
         assert entry.keys() == theirs.keys() | ADDED_TO_ENTRIES
+
+
+# --- What the chain itself gave ------------------------------------------------------------------
+
+
+FAILING_WHEN_INVOKED = {
+    *FAILING,
+    *["graph that fails", "agent that fails"],
+    *["nothing", "streamed json that is none"],  # a parser takes no nothing
+}
+
+
+@pytest.mark.parametrize("door", ["stream", "astream"])
+@programs(COMPOSED)
+def test_a_root_streamed_what_its_caller_got(program: Program, door: str) -> None:
+    with pytest_runlog.record() as log:
+        given = run(program, DRIVERS[door])
+
+    assert log.root.state["streamed_output"] == given
+
+
+@pytest.mark.parametrize("door", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - FAILING_WHEN_INVOKED))
+def test_a_root_ended_with_what_its_caller_got(name: str, door: str) -> None:
+    with pytest_runlog.record() as log:
+        given = run(PROGRAMS[name], DRIVERS[door])
+
+    assert log.roots[0].state["final_output"] == given
+
+
+@pytest.mark.parametrize("name", ["branch to a model", "fallbacks of a model"])
+def test_what_another_handler_makes_a_model_stream_is_not_what_the_root_streamed(name: str) -> None:
+    with pytest_runlog.record() as log:
+        message = run(COMPOSED[name], DRIVERS["invoke"], stock_handler())
+
+    assert [str(chunk.value.content) for chunk in log.models[-1].chunks] == ["hello ", "there", ""]
+    assert log.root.state["streamed_output"] == []
+    assert log.root.state["final_output"] == message
 
 
 # --- What cannot be known from callbacks ---------------------------------------------------------

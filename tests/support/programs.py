@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
-from langchain_core.callbacks import dispatch_custom_event
+from langchain_core.callbacks import CallbackManagerForLLMRun, dispatch_custom_event
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.output_parsers import (
     CommaSeparatedListOutputParser,
     JsonOutputParser,
     StrOutputParser,
 )
+from langchain_core.outputs import GenerationChunk
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_core.runnables import (
     Runnable,
@@ -143,6 +144,21 @@ def to(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
 
 def undecided(value: Any) -> bool:
     raise no()
+
+
+class Talking(FakeCompletion):
+    """Reports a text before its tokens."""
+
+    def _stream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[GenerationChunk]:
+        if run_manager is not None:
+            run_manager.on_text("well")
+        yield from super()._stream(prompt, stop, run_manager, **kwargs)
 
 
 def reporting(value: Any, config: RunnableConfig) -> Any:
@@ -313,6 +329,7 @@ COMPOSED: dict[str, Program] = {
     ),
     "model of LangChain's": Program(lambda: prompt() | generic_chat("a b c"), INPUT),
     "completion model that reports tokens": Program(FakeCompletion, "x"),
+    "completion model that reports a text": Program(Talking, "x"),
     "streamed json": Program(json_chain, "x"),
     "streamed differences of json": Program(lambda: json_chain(diff=True), "x"),
     "streamed list": Program(lambda: chat("a, b, c d") | CommaSeparatedListOutputParser(), "x"),
