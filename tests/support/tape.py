@@ -6,10 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pytest_runlog import RunLogCapture
+from pytest_runlog.capture import _Derived
 from pytest_runlog.model.build import build_runs
-from pytest_runlog.model.data import to_data
-from pytest_runlog.model.events import Chunk, Custom, End, Error, Note, Start, Token
+from pytest_runlog.model.data import secrets_in, to_data
+from pytest_runlog.model.events import Chunk, Custom, End, Error, Note, Start, Token, values_in
 from pytest_runlog.model.masking import Mask
+from pytest_runlog.model.runs import show_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,6 +123,14 @@ class Tape:
         return build_runs(
             self.events, LANE, lambda value: json.dumps(to_data(value, Mask())), forgotten
         )
+
+    def log(self) -> RunLogCapture:
+        """A capture that recorded these events."""
+        log = RunLogCapture()
+        runs, mask = self.runs(), Mask(secrets=secrets_in(values_in(self.events)))
+        show_with(runs, mask)
+        log._derived = _Derived(0, runs, mask)
+        return log
 
     def _time(self, at: float | None) -> int:
         self.second = self.second + 1 if at is None else at
