@@ -668,7 +668,7 @@ def test_calls_that_are_missing(agent: RunLogCapture) -> None:
         "? b is not expected\n"
         '- search({"q": <lambda>})\n'
         '+ search({"q": "a"})\n'
-        '? q: TypeError("string indices must be integers, not \'str\'") was raised for "a"\n'
+        '? q: KeyError("\'a\'") was raised for "a"\n'
         "- remove(...)\n"
         f"\n{tree(2, 5, 6)}\n"
         'With args="superset" only the arguments that you name count, with "ignore" none.'
