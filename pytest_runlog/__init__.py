@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs
     from pytest_runlog.model.usage import TokenUsage
     from pytest_runlog.recording.handler import RunLogCallbackHandler
+    from pytest_runlog.recording.streaming import StreamingRunLogCallbackHandler
     from pytest_runlog.snapshot import RunLogSnapshotExtension
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "RunLogCapture",
     "RunLogSnapshotExtension",
     "Runs",
+    "StreamingRunLogCallbackHandler",
     "TokenUsage",
     "record",
 ]
@@ -47,6 +49,7 @@ _HOMES = {
     "RunLogCapture": "capture",
     "RunLogSnapshotExtension": "snapshot",
     "Runs": "model.runs",
+    "StreamingRunLogCallbackHandler": "recording.streaming",
     "TokenUsage": "model.usage",
     "record": "capture",
 }

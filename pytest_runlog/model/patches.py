@@ -151,7 +151,7 @@ class LogWriter:
             "final_output": None,
             "logs": {},
             "name": self.shown.text(run.name),
-            "type": self._type(run),
+            "type": self.type_of(run),
             "inputs": self.shown.value(inputs, "inputs"),
             "start_time": _time(run.start),
             "end_time": None,
@@ -165,7 +165,7 @@ class LogWriter:
         entry = {
             "id": str(run.id),
             "name": self.shown.text(run.name),
-            "type": self._type(run),
+            "type": self.type_of(run),
             "tags": self.shown.value(list(run.tags), "tags"),
             "metadata": self.shown.value(dict(run.metadata), "metadata"),
             "start_time": _time(run.start),
@@ -180,7 +180,7 @@ class LogWriter:
             entry["inputs"] = self._logged_inputs(run, run.inputs)
         return entry
 
-    def _type(self, run: Subject) -> str:
+    def type_of(self, run: Subject) -> str:
         """LangChain tells chat models from others only in one of its formats."""
         return "llm" if self.schema == "original" and run.type in MODEL_TYPES else run.type
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _now = Clock.now
 START_SIZE, END_SIZE, ERROR_SIZE, TOKEN_SIZE, CHUNK_SIZE, CUSTOM_SIZE, NOTE_SIZE = SIZES
 _numbers = count(1)
-_previous: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=0)
+previous_start: ContextVar[int] = ContextVar("pytest_runlog_previous_start", default=0)
+"""The number of the start that this context saw last."""
 
 
 _elsewhere: dict[int, CodeType] = {}
@@ -51,7 +52,7 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         self.epoch = next(_numbers) if epoch is None else epoch
         """Starts numbered below it belong to earlier recordings."""
         if epoch is None:
-            _previous.set(self.epoch)  # a copy of this context is known to come from here
+            previous_start.set(self.epoch)  # a copy of this context is known to come from here
         self.journal = Journal(lane=self.home) if journal is None else journal
         self.emit: Callable[[Recorded], None] = self.journal.recorded.extend
         """Takes each event, on whatever thread the chain runs on."""
@@ -333,6 +334,10 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         except Exception as failure:
             self.on_failure(failure)
 
+    def tapped(self, chunks: Any, run_manager: Any, tap: Callable[..., Any], /) -> Any:
+        """The chunks of a run that is not a model, each of which `tap` tells this handler."""
+        return tap(chunks, self, run_manager.run_id)
+
     def on_custom_event(self, name: str, data: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Record an event that the chain dispatched itself."""
         at = _now()
@@ -382,7 +387,7 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         """
         at = _now()
         try:
-            seen = _previous.get()
+            seen = previous_start.get()
             previous = seen if seen >= self.epoch else None
             number = next(_numbers)
             lane = self.home if self.home[0] == get_ident() else None
@@ -390,7 +395,7 @@ class RunLogCallbackHandler(BaseCallbackHandler):
                 lane = current_lane()
             is_home = lane[0] == self.home[0]
             if is_home or lane[1] or previous is not None or is_in_run():
-                _previous.set(number)
+                previous_start.set(number)
             value = spread(inputs)
             self.emit(
                 (

@@ -39,6 +39,9 @@ class Recorder(RunLogCallbackHandler):
     hook; that one reports to whatever is open, like any other.
     """
 
+    streams = False
+    """Whether LangChain streams for it (`recording.streaming`)."""
+
     def __init__(self, *, epoch: int | None = None, chunks: bool = True) -> None:
         super().__init__(epoch=epoch)
         self.chunks = chunks
@@ -103,14 +106,14 @@ class _Hook:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.open: tuple[Recorder, ...] = ()
+        self.handler: Recorder | None = None
         self.journals: tuple[Journal, ...] = ()
         self.registered = False
         self.tap: AbstractContextManager[None] | None = None
 
     def get(self) -> Recorder | None:
-        """The handler of the innermost open capture, if any."""
-        recorders = self.open
-        return recorders[-1] if recorders else None
+        """The handler that reports to all open captures, if any: one that streams if any does."""
+        return self.handler
 
     def record_with(self, recorders: tuple[Recorder, ...]) -> None:
         """Change which captures are open, outermost first."""
@@ -127,6 +130,7 @@ class _Hook:
             recorder.share()
         self.journals = tuple(recorder.journal for recorder in recorders)
         self.open = recorders
+        self.handler = max(reversed(recorders), key=lambda each: each.streams, default=None)
         if alone:
             recorders[0].keep()
 
@@ -134,11 +138,11 @@ class _Hook:
 _hook = _Hook()
 
 
-def start_recording(*, chunks: bool = True) -> Recorder:
+def start_recording(*, chunks: bool = True, stream: bool = False) -> Recorder:
     """Open a capture: from now on, every run without a known parent reports to it.
 
-    `chunks` asks for the streamed chunks of runs that are not models. Raises
-    `UnsupportedLangChain` if the installed langchain-core is too old.
+    `chunks` asks for the streamed chunks of runs that are not models, `stream` makes LangChain
+    stream. Raises `UnsupportedLangChain` if the installed langchain-core is too old.
     """
     with _hook.lock:
         if not _hook.registered:
@@ -147,9 +151,19 @@ def start_recording(*, chunks: bool = True) -> Recorder:
 
             register_configure_hook(cast("Any", _hook), inheritable=True, handle_class=Recorder)
             _hook.registered = True
-        recorder = Recorder(epoch=_hook.open[0].epoch if _hook.open else None, chunks=chunks)
+        recorder = _kind(stream=stream)(
+            epoch=_hook.open[0].epoch if _hook.open else None, chunks=chunks
+        )
         _hook.record_with((*_hook.open, recorder))
         return recorder
+
+
+def _kind(*, stream: bool) -> type[Recorder]:
+    if not stream:
+        return Recorder
+    from pytest_runlog.recording.streaming import StreamingRecorder
+
+    return StreamingRecorder
 
 
 def stop_recording(recorder: RunLogCallbackHandler) -> None:

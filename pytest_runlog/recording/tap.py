@@ -99,18 +99,18 @@ class _Transformer:
         if self.run_manager:
             kwargs["run_manager"] = run_manager
         chunks = self.transformer(inputs, **kwargs)
-        tap = _AsyncTap if hasattr(chunks, "__anext__") else _tap
+        show = AsyncTap if hasattr(chunks, "__anext__") else tap
         ours = [
             handler
             for handler in run_manager.handlers
             if isinstance(handler, RunLogCallbackHandler)
         ]
         for handler in dict.fromkeys(ours):  # each once, however often it was passed
-            chunks = tap(chunks, handler, run_manager.run_id)
+            chunks = handler.tapped(chunks, run_manager, show)
         return chunks
 
 
-def _tap(chunks: Iterator[Any], handler: RunLogCallbackHandler, run_id: UUID) -> Iterator[Any]:
+def tap(chunks: Iterator[Any], handler: RunLogCallbackHandler, run_id: UUID) -> Iterator[Any]:
     """Record what passes through."""
     record = handler.on_chunk
     for chunk in chunks:
@@ -118,7 +118,7 @@ def _tap(chunks: Iterator[Any], handler: RunLogCallbackHandler, run_id: UUID) ->
         yield chunk
 
 
-class _AsyncTap:
+class AsyncTap:
     """An async iterator that records what passes through it, and closes what it wraps."""
 
     __slots__ = ("__dict__", "chunks", "handler", "run_id")
@@ -132,7 +132,7 @@ class _AsyncTap:
         if hasattr(chunks, "aclose"):
             self.aclose = chunks.aclose
 
-    def __aiter__(self) -> _AsyncTap:
+    def __aiter__(self) -> AsyncTap:
         return self
 
     async def __anext__(self) -> Any:
