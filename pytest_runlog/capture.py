@@ -6,7 +6,7 @@ import json
 import warnings
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -333,14 +333,19 @@ class RecordingIncomplete(UserWarning):
 
 
 @contextmanager
-def record(name: str | None = None, *, options: Options | None = None) -> Iterator[RunLogCapture]:
+def record(
+    name: str | None = None, *, stream: bool | None = None, options: Options | None = None
+) -> Iterator[RunLogCapture]:
     """Record what runs in the `with` block: in fixtures of any scope, scripts, notebooks.
 
     The same as the `runlog` fixture; in a pytest session its settings apply, unless `options`
-    are given. Recordings nest, and an outer one sees what an inner one sees.
+    are given. `stream` is that of the marker `runlog`. Recordings nest, and an outer one sees
+    what an inner one sees.
     """
     if options is None:
         options = session_options() or Options()
+    if stream is not None:
+        options = replace(options, stream=stream)
     capture = open_capture(options, name)
     try:
         yield capture
@@ -357,7 +362,8 @@ def open_capture(options: Options, name: str | None = None) -> RunLogCapture:
     """Start recording. Raises `UnsupportedLangChain` if langchain-core is too old."""
     from pytest_runlog.recording.installer import start_recording
 
-    return RunLogCapture(start_recording(chunks=options.chunks), name=name, options=options)
+    recorder = start_recording(chunks=options.chunks, stream=options.stream)
+    return RunLogCapture(recorder, name=name, options=options)
 
 
 def _derive(journal: Journal, length: int, options: Options) -> _Derived:

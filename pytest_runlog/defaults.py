@@ -18,6 +18,8 @@ class Options:
 
     chunks: bool = True
     """Whether the streamed chunks of runs that are not models are recorded."""
+    stream: bool = False
+    """Whether LangChain streams while the capture is open, as `astream_log` makes it."""
     mask_patterns: tuple[re.Pattern[str], ...] = ()
     mask_hook: MaskHook | None = None
     min_samples: int | None = None

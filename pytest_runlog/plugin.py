@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -128,10 +129,14 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Import what recording needs, before a test can freeze the clock or be timed."""
-    if not session.config.option.collectonly and any(map(_will_record, session.items)):
-        with suppress(ImportError):  # the tests that record will say it
-            for module in _NEEDED_TO_RECORD:
-                import_module(module)
+    if session.config.option.collectonly:
+        return
+    recorded = list(filter(_will_record, session.items))
+    with suppress(ImportError):  # the tests that record will say it
+        for module in _NEEDED_TO_RECORD if recorded else ():
+            import_module(module)
+        if any(map(_streams, recorded)):
+            import_module("pytest_runlog.recording.streaming")
 
 
 @pytest.fixture
@@ -264,10 +269,20 @@ def _is_recorded(item: pytest.Item) -> bool:
 
 def _counts(item: pytest.Item) -> bool:
     """Whether the session's budgets are judged by this test too."""
+    return _marked(item, "session", default=True)
+
+
+def _streams(item: pytest.Item) -> bool:
+    """Whether LangChain streams while a test is recorded."""
+    return _marked(item, "stream", default=item.config.stash[_settings].stream)
+
+
+def _marked(item: pytest.Item, name: str, *, default: bool) -> bool:
+    """What the closest marker that has this argument says."""
     for marker in item.iter_markers("runlog"):
-        if "session" in marker.kwargs:
-            return bool(marker.kwargs["session"])
-    return True
+        if name in marker.kwargs:
+            return bool(marker.kwargs[name])
+    return default
 
 
 def _ini(config: pytest.Config) -> Callable[[str], Any]:
@@ -284,15 +299,22 @@ def _open(item: pytest.Item) -> RunLogCapture:
     from pytest_runlog.capture import open_capture
     from pytest_runlog.recording.versions import UnsupportedLangChain
 
+    options = _options(item.config.stash[_settings], item.ihook)
     try:
-        return open_capture(_options(item.config.stash[_settings], item.ihook))
+        return open_capture(replace(options, stream=_streams(item)))
     except UnsupportedLangChain as error:
         unsupported = str(error)
     pytest.fail(unsupported, pytrace=False)
 
 
 def _options(settings: Settings, hooks: Any) -> Options:
-    return Options(settings.chunks, settings.mask, _mask_hook(hooks), settings.min_samples)
+    return Options(
+        chunks=settings.chunks,
+        stream=settings.stream,
+        mask_patterns=settings.mask,
+        mask_hook=_mask_hook(hooks),
+        min_samples=settings.min_samples,
+    )
 
 
 def _mask_hook(hooks: Any) -> MaskHook | None:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 MARKER = (
-    "runlog(*, record=True, session=True): record the LangChain runs of this test, or with "
-    "record=False do not, whatever `--runlog` says; with session=False leave them out of the "
-    "session's budgets. The closest marker counts. A test that requests the `runlog` fixture is "
-    "recorded in any case."
+    "runlog(*, record=True, stream=False, session=True): record the LangChain runs of this test, "
+    "or with record=False do not, whatever `--runlog` says; with stream=True have LangChain stream "
+    "meanwhile, as `astream_log` does; with session=False leave them out of the session's budgets. "
+    "The closest marker counts. A test that requests the `runlog` fixture is recorded in any case."
 )
 BUDGET_MARKER = (
     "runlog_budget(*budgets): record the LangChain runs of this test and fail it where they "
@@ -90,6 +90,13 @@ OPTIONS: Mapping[str, Option] = {
         "Record the streamed chunks of chains too (default: true). While a recording is open, "
         "two private methods of LangChain are wrapped; false leaves them alone.",
     ),
+    "stream": Option(
+        "runlog_stream",
+        "bool",
+        False,
+        "Make LangChain stream while it is recorded, as `astream_log` does: models are called "
+        "through `_stream` (default: false).",
+    ),
     "recording_errors": Option(
         "runlog_recording_errors",
         "string",
@@ -152,6 +159,7 @@ class Settings:
 
     record: bool
     chunks: bool
+    stream: bool
     recording_errors: Literal["fail", "warn"]
     mask: tuple[re.Pattern[str], ...]
     budgets: tuple[Budgets, Budgets]
@@ -234,7 +242,9 @@ def check_marker(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     if args:
         raise BadSetting(f"@pytest.mark.runlog takes no positional arguments, not {args[0]!r}")
     for name, value in kwargs.items():
-        if name not in ("record", "session"):
-            raise BadSetting(f"@pytest.mark.runlog takes record= and session=, not {name}=")
+        if name not in ("record", "stream", "session"):
+            raise BadSetting(
+                f"@pytest.mark.runlog takes record=, stream= and session=, not {name}="
+            )
         if not isinstance(value, bool):
             raise BadSetting(f"@pytest.mark.runlog({name}={value!r}): {name} is True or False")

@@ -96,10 +96,11 @@ def test_record_is_documented_with_its_parameters() -> None:
     assert f"## `record{parameters(record)}`\n" in REFERENCE
 
 
-def test_the_constructor_of_the_infino_handler_is_documented() -> None:
-    handler = pytest_runlog.InfinoCallbackHandler
+@pytest.mark.parametrize("name", ["InfinoCallbackHandler", "StreamingRunLogCallbackHandler"])
+def test_the_constructor_of_a_handler_is_documented(name: str) -> None:
+    handler = getattr(pytest_runlog, name)
 
-    assert f"## `InfinoCallbackHandler{parameters(handler)}`\n" in REFERENCE
+    assert f"## `{name}{parameters(handler)}`\n" in REFERENCE
 
 
 def test_each_option_is_documented_with_its_flag_type_and_default() -> None:

@@ -156,7 +156,10 @@ def test_a_test_that_requests_the_fixture_is_recorded_whatever_its_marker_says(
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
-        ("runlog(recrod=False)", "@pytest.mark.runlog takes record= and session=, not recrod="),
+        (
+            "runlog(recrod=False)",
+            "@pytest.mark.runlog takes record=, stream= and session=, not recrod=",
+        ),
         ("runlog(False)", "@pytest.mark.runlog takes no positional arguments, not False"),
         ("runlog(record=0)", "@pytest.mark.runlog(record=0): record is True or False"),
     ],
@@ -196,7 +199,7 @@ def test_a_wrong_marker_is_reported_under_xdist(project: Project) -> None:
 
     expected = (
         "test_it.py::TestMarked::test_answer: "
-        "@pytest.mark.runlog takes record= and session=, not recrod="
+        "@pytest.mark.runlog takes record=, stream= and session=, not recrod="
     )
     assert expected in result.outlines
     result.assert_outcomes(errors=1)
@@ -212,6 +215,10 @@ def test_a_wrong_marker_is_reported_under_xdist(project: Project) -> None:
         (
             "runlog_chunks = no!",
             "ini runlog_chunks: invalid truth value 'no!' (expected true or false)",
+        ),
+        (
+            "runlog_stream = sometimes",
+            "ini runlog_stream: invalid truth value 'sometimes' (expected true or false)",
         ),
         (
             "runlog_recording_errors = wran",
@@ -262,10 +269,11 @@ def test_the_marker_is_registered_and_explained(project: Project) -> None:
     result = project.run("", "--markers")
 
     expected = (
-        "@pytest.mark.runlog(*, record=True, session=True): record the LangChain runs of this "
-        "test, or with record=False do not, whatever `--runlog` says; with session=False leave "
-        "them out of the session's budgets. The closest marker counts. A test that requests the "
-        "`runlog` fixture is recorded in any case."
+        "@pytest.mark.runlog(*, record=True, stream=False, session=True): record the LangChain "
+        "runs of this test, or with record=False do not, whatever `--runlog` says; with "
+        "stream=True have LangChain stream meanwhile, as `astream_log` does; with session=False "
+        "leave them out of the session's budgets. The closest marker counts. A test that requests "
+        "the `runlog` fixture is recorded in any case."
     )
     assert expected in result.outlines
 

@@ -16,6 +16,7 @@ def test_what_nobody_set_has_its_default() -> None:
     assert settings() == Settings(
         record=False,
         chunks=True,
+        stream=False,
         recording_errors="fail",
         mask=(),
         budgets=((), ()),
@@ -76,9 +77,10 @@ def test_a_wrong_ini_value_is_refused_though_a_flag_beats_it() -> None:
         read_settings({"--runlog": True}.get, ini)
 
 
-@pytest.mark.parametrize("record", [True, False])
-def test_the_marker_takes_record(record: bool) -> None:
-    check_marker((), {"record": record})
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("name", ["record", "stream", "session"])
+def test_the_marker_takes_true_and_false(name: str, value: bool) -> None:
+    check_marker((), {name: value})
     check_marker((), {})
 
 
@@ -86,8 +88,13 @@ def test_the_marker_takes_record(record: bool) -> None:
     ("args", "kwargs", "message"),
     [
         ((True,), {}, "@pytest.mark.runlog takes no positional arguments, not True"),
-        ((), {"recrod": True}, "@pytest.mark.runlog takes record= and session=, not recrod="),
+        (
+            (),
+            {"recrod": True},
+            "@pytest.mark.runlog takes record=, stream= and session=, not recrod=",
+        ),
         ((), {"record": "no"}, "@pytest.mark.runlog(record='no'): record is True or False"),
+        ((), {"stream": 1}, "@pytest.mark.runlog(stream=1): stream is True or False"),
         ((), {"record": None}, "@pytest.mark.runlog(record=None): record is True or False"),
     ],
 )
