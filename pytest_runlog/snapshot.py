@@ -186,7 +186,7 @@ class _Nothing(Exception):
 def _compare(self: SnapshotAssertion, other: SerializableData) -> bool:
     __tracebackhide__ = True
     try:
-        given = _present(other, self.extension)
+        given = present(other, self.extension)
     except _Nothing as nothing:
         _compare_with_syrupy(self, nothing)
         reason = nothing.args[0]
@@ -196,7 +196,7 @@ def _compare(self: SnapshotAssertion, other: SerializableData) -> bool:
     raise AssertionError(reason)
 
 
-def _present(value: Any, extension: AbstractSyrupyExtension, depth: int = 0) -> Any:
+def present(value: Any, extension: AbstractSyrupyExtension, depth: int = 0) -> Any:
     """The value with text in place of what has a tree, as far as lists and dicts go.
 
     Each extension gets what it stores best; in the objects of users, the `repr` is left.
@@ -205,9 +205,9 @@ def _present(value: Any, extension: AbstractSyrupyExtension, depth: int = 0) -> 
         return _present_tree(value, extension)
     if depth < 20:
         if type(value) in (list, tuple):
-            return type(value)(_present(item, extension, depth + 1) for item in value)
+            return type(value)(present(item, extension, depth + 1) for item in value)
         if type(value) is dict:
-            return {key: _present(item, extension, depth + 1) for key, item in value.items()}
+            return {key: present(item, extension, depth + 1) for key, item in value.items()}
     return value
 
 

@@ -250,10 +250,23 @@ def _replaced(old: str, new: str, width: int) -> Lines:
             before.append(text)
             after.append("".join(other_tokens[k:m]))
             continue
-        head = "" if number == 0 else text[:_CONTEXT]
-        tail = "" if number == len(codes) - 1 else text[-_CONTEXT:]
+        after_change = [] if number == 0 else tokens[i:j]
+        before_change = [] if number == len(codes) - 1 else tokens[i:j][::-1]
+        head = "".join(_context(after_change))
+        tail = "".join(list(_context(before_change, -1))[::-1])
         if len(text) > len(head) + len(tail) + 1:
             text = f"{head}…{tail}"
         before.append(text)
         after.append(text)
     return [("-", "".join(before)), ("+", "".join(after))]
+
+
+def _context(tokens: Iterable[str], direction: int = 1) -> Iterator[str]:
+    """Tokens to show beside a change: whole ones, unless they are long."""
+    length = 0
+    for token in tokens:
+        if length >= _CONTEXT:
+            return
+        shown = token if len(token) <= 2 * _CONTEXT else token[::direction][:_CONTEXT][::direction]
+        length += len(shown)
+        yield shown
