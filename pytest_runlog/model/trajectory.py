@@ -14,7 +14,7 @@ expectation that fits several calls never takes the only one that another fits.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -99,11 +99,13 @@ def calls_of(runs: Iterable[Run], *, nested: bool = False) -> Iterator[Call]:
     The attempts of one call are one call. What a tool calls is part of its own call, unless
     the `nested` calls are wanted too.
     """
+    tops = list(runs)
     attempts: dict[tuple[int, str], list[Run]] = {}
     calls: list[tuple[list[Run], object]] = []
+    lost = _Askers(tops)
     pending: Counter[str] = Counter()
     asked: object = None
-    todo = list(reversed(list(runs)))
+    todo = tops[::-1]
     while todo:
         run = todo.pop()
         if nested or run.type != "tool":
@@ -118,10 +120,29 @@ def calls_of(runs: Iterable[Run], *, nested: bool = False) -> Iterator[Call]:
             before.append(run)
             continue
         attempts[id(run.parent), run.name] = tried = [run]
-        was_asked = pending[run.name] > 0
-        pending[run.name] -= was_asked
-        calls.append((tried, asked if was_asked else run.id))
+        is_pending = pending[run.name] > 0
+        pending[run.name] -= is_pending
+        calls.append((tried, asked if is_pending else lost.asker_of(run)))
     return (Call(tuple(tried), asked) for tried, asked in calls)
+
+
+class _Askers:
+    """The models that have no parent, so that they do not come before what they asked for.
+
+    Before Python 3.11, async code that does not pass the config on loses the parent.
+    """
+
+    def __init__(self, tops: Iterable[Run]) -> None:
+        self.by_call: dict[str, list[object]] = defaultdict(list)
+        for run in tops:
+            for call in run.tool_calls if run.parent is None else ():
+                self.by_call[str(call.get("id"))].append(run.id)
+
+    def asker_of(self, run: Run) -> object:
+        """The model that asked for this run of a tool; the run itself if none did."""
+        call_id = run.details.get("tool_call_id") or getattr(run.output, "tool_call_id", None)
+        askers = self.by_call.get(str(call_id))
+        return askers.pop(0) if askers else run.id
 
 
 def compare(

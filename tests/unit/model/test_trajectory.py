@@ -146,6 +146,21 @@ def test_a_model_that_asks_for_nothing_does_not_come_between_a_message_and_its_c
     assert first.asked == second.asked
 
 
+def test_a_model_that_lost_its_parent_is_known_by_the_id_of_the_call() -> None:
+    tape = Tape()
+    graph = tape.start("graph")
+    for name in ("a", "b", "c"):
+        run = tape.start(
+            name, type="tool", under=graph, details={"tool_call_id": str("abc".index(name) % 2)}
+        )
+        tape.end(run, "done")
+    ask(tape, "a", "b")
+    ask(tape, "c")
+
+    asked = [each.asked for each in calls_of(roots(tape))]
+    assert asked[0] == asked[1] != asked[2]
+
+
 # --- Modes -----------------------------------------------------------------------------------
 
 
