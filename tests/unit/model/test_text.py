@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from pytest_runlog.model.data import to_data
 from pytest_runlog.model.masking import Mask
-from pytest_runlog.model.text import heading, name_text, quote, tree_lines, value_text
+from pytest_runlog.model.runs import Runs
+from pytest_runlog.model.text import (
+    heading,
+    in_snapshot,
+    name_text,
+    quote,
+    tree_lines,
+    value_text,
+)
 from support.tape import Tape
 
 if TYPE_CHECKING:
-    from pytest_runlog.model.runs import Runs
     from pytest_runlog.model.text import Level
 
 
@@ -69,6 +78,40 @@ def test_the_tool_calls_of_a_message_read_like_calls() -> None:
     )
 
     assert text_of(message) == ('AIMessage("let me see", tool_calls=[search({"q": "x"}), add({})])')
+
+
+def test_a_call_that_a_model_got_wrong_is_shown_with_what_is_wrong() -> None:
+    call = {"name": "search", "args": "{q", "id": "1", "error": "no JSON"}
+
+    assert text_of(AIMessage("", invalid_tool_calls=[call])) == (
+        'AIMessage(invalid_tool_calls=[search("{q", error="no JSON")])'
+    )
+
+
+def test_calls_and_their_results_are_shown_without_the_ids_that_link_them() -> None:
+    call = {"name": "search", "args": {"q": "x"}, "id": "1", "type": "tool_call"}
+
+    assert text_of([call]) == '[search({"q": "x"})]'
+    assert text_of({"name": "search", "args": {}, "id": "1", "more": 2}) == (
+        '{"args": {}, "id": "1", "more": 2, "name": "search"}'
+    )
+    assert text_of(ToolMessage("found", tool_call_id="1", name="search")) == (
+        'ToolMessage("found", name="search")'
+    )
+
+
+def test_only_a_result_that_is_an_error_is_shown_with_its_status() -> None:
+    message = ToolMessage("no", tool_call_id="1", status="error")
+
+    assert text_of(message) == 'ToolMessage("no", status="error")'
+
+
+def test_the_end_of_a_stream_is_shown_without_what_it_was_made_of() -> None:
+    piece = tool_call_chunk(name="add", args='{"a": 1}', id="1", index=0)
+    chunk = AIMessageChunk(content="so", tool_call_chunks=[piece], chunk_position="last")
+
+    assert text_of(chunk) == 'AIMessageChunk("so", tool_calls=[add({"a": 1})])'
+    assert text_of(piece) == 'add("{\\"a\\": 1}")'
 
 
 def test_tool_calls_that_are_not_as_langchain_makes_them_are_shown_as_they_are() -> None:
@@ -152,6 +195,7 @@ def test_a_long_value_is_folded_as_a_whole() -> None:
         ("a\nb", '"a\\nb"'),
         ('a"b', '"a\\"b"'),
         ("\x1b[31m", '"\\u001b[31m"'),
+        ("| in", '"| in"'),
     ],
 )
 def test_a_name_is_quoted_only_when_it_could_be_misread(name: str, shown: str) -> None:
@@ -333,3 +377,57 @@ def test_the_place_of_a_node_is_shown_for_the_node_only() -> None:
 
     assert '| meta   {"customer": "acme", "langgraph_node": "plan"}\n' in full
     assert '  | meta   {"customer": "acme"}\n' in full
+
+
+# --- Single runs and selections ----------------------------------------------------------
+
+
+def test_the_tree_of_a_run_is_that_run_and_what_is_below_it(runs: Runs) -> None:
+    assert runs.find("Chat")[0].tree("shape") == (
+        "Chat (chain)\n  Chat (chat_model) attempt 1 ERROR\n  Chat (chat_model) attempt 2"
+    )
+
+
+def test_the_tree_of_runs_has_each_of_them_below_the_closest_that_it_is_part_of(
+    runs: Runs,
+) -> None:
+    assert runs.tree("full") + "\n" == tree(runs, "full")
+    assert runs.find(type="chat_model").tree("shape") == (
+        "Chat (chat_model) attempt 1 ERROR\nChat (chat_model) attempt 2"
+    )
+    assert runs.find(where=lambda run: run.is_model or run.parent is None).tree("shape") == (
+        "answer (chain)\n"
+        "  Chat (chat_model) attempt 1 ERROR\n"
+        "  Chat (chat_model) attempt 2\n"
+        "late (chain) UNFINISHED"
+    )
+    assert Runs([runs[2], runs[2]]).tree("shape") == "\n".join([heading(runs[2], Mask())] * 2)
+
+
+def test_a_selection_has_no_unknown_level_either(runs: Runs) -> None:
+    with pytest.raises(ValueError, match=r"^tree level 'ful' is not one of "):
+        runs.tree("ful")  # type: ignore[arg-type]
+
+
+def test_a_model_is_shown_by_its_own_name_but_in_a_shape() -> None:
+    tape = Tape()
+    tape.end(tape.start("Chat", type="chat_model", metadata={"ls_model_name": "gpt\n5"}))
+    (run,) = tape.runs()
+
+    assert run.tree("shape") == "Chat (chat_model)"
+    assert run.tree("structure").startswith('Chat (chat_model "gpt\\n5")\n')
+
+
+def test_only_where_a_snapshot_is_compared_a_repr_is_the_tree(runs: Runs) -> None:
+    parser = runs.find("Parser")
+
+    assert repr(parser) == "[<Run answer/Parser (parser, interrupted)>]"
+    with in_snapshot():
+        assert repr(parser) == parser.tree()
+        assert repr([parser[0]]) == f"[{parser.tree()}]"
+        assert repr(Runs([])) == "no runs"
+    assert repr(parser[0]) == "<Run answer/Parser (parser, interrupted)>"
+
+
+def test_nobody_takes_a_run_for_its_fields(runs: Runs) -> None:
+    assert not dataclasses.is_dataclass(runs[0])
