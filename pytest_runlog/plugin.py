@@ -347,8 +347,9 @@ def _attach(item: pytest.Item, report: pytest.TestReport, capture: RunLogCapture
             session_budgets=config.stash[_settings].session_budgets if _counts(item) else None,
         )
         attach_record(report, record)
-        add_properties(item.user_properties, record)
-        report.user_properties = list(item.user_properties)
+        if config.getoption("xmlpath", None):
+            add_properties(item.user_properties, record)
+            report.user_properties = list(item.user_properties)
         if report.failed:
             report.sections += explain.sections(capture)
     except Exception:
