@@ -1,11 +1,14 @@
 """Does recording change anything? Ask the unit tests of langchain-core itself.
 
-    python benchmarks/langchain_own_tests.py [--version 1.7.2] [--in FOLDER]
+    python benchmarks/langchain_own_tests.py [--replace] [--version 1.7.2] [--in FOLDER]
 
 Downloads the source distribution of the langchain-core that is installed (or of another
 version), makes a virtual environment with what its tests need, and runs them twice: without
 pytest-runlog, and with every test recorded (`--runlog`). Prints each test whose outcome
 differs. Exits with 1 if one differs that `EXPECTED` does not name, or differs otherwise.
+
+`--replace` asks something else: is `StreamingRunLogCallbackHandler` as good as LangChain's
+`LogStreamCallbackHandler`? Nothing is recorded; the second time, ours is in the place of theirs.
 
 `--in` keeps the environment, and uses it again the next time.
 """
@@ -23,7 +26,7 @@ import tarfile
 import tempfile
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pytest
@@ -40,15 +43,40 @@ class Outcome(NamedTuple):
     """What pytest shows of a failure."""
 
 
+class Change(NamedTuple):
+    """What is different the second time."""
+
+    name: str
+    arguments: list[str]
+    """Of pytest."""
+    sign: str
+    """A pattern of the line by which pytest's output shows it."""
+
+
+RECORDED = Change(
+    "recorded", ["-p", "pytest_runlog.plugin", "--runlog"], "^runlog: .* recorded, .*$"
+)
+REPLACED = Change("replaced", [], "^[0-9]+ handlers of ours were made$")
+
+
 class Expected(NamedTuple):
     word: str
-    """The outcome with recording."""
+    """The outcome the second time."""
     assertion: str
     """What the failure must contain."""
     reason: str
 
 
+_STREAM_TESTS = "tests/unit_tests/tracers/test_memory_stream.py"
+_NO_LOOP = Expected(
+    "failed",
+    "'SendStream' object has no attribute '_reader_loop'",
+    "looks at the event loop that LangChain's handler keeps, and ours keeps none",
+)
+
 EXPECTED = {
+    f"{_STREAM_TESTS}::test_internally_created_event_loop_is_closed": _NO_LOOP,
+    f"{_STREAM_TESTS}::test_caller_owned_event_loop_is_not_closed": _NO_LOOP,
     "tests/unit_tests/runnables/test_config.py::test_merge_config_callbacks": Expected(
         "failed",
         "assert 2 == 1",
@@ -62,48 +90,49 @@ EXPECTED = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--version", default=installed_version("langchain-core"))
+    parser.add_argument("--replace", action="store_true", help="try our streaming handler")
     parser.add_argument("--in", dest="folder", type=Path, help="keep the environment here")
     options = parser.parse_args()
+    change = REPLACED if options.replace else RECORDED
     if options.folder is not None:
-        return compare(options.version, options.folder.resolve())
+        return compare(options.version, options.folder.resolve(), change)
     with tempfile.TemporaryDirectory() as folder:
-        return compare(options.version, Path(folder))
+        return compare(options.version, Path(folder), change)
 
 
-def compare(version: str, folder: Path) -> int:
+def compare(version: str, folder: Path, change: Change) -> int:
     source, python = prepare(version, folder)
-    print(f"langchain-core {version}: without recording …", flush=True)
-    without = run_tests(source, python, recorded=False)
-    print(f"langchain-core {version}: with recording …", flush=True)
-    recorded = run_tests(source, python, recorded=True)
-    differing = differences(without, recorded)
+    print(f"langchain-core {version}: as it is …", flush=True)
+    without = run_tests(source, python)
+    print(f"langchain-core {version}: {change.name} …", flush=True)
+    changed = run_tests(source, python, change)
+    differing = differences(without, changed)
     if differing:  # a test that differs by chance does not do so again
-        again = [test for test in differing if test in without and test in recorded]
+        again = [test for test in differing if test in without and test in changed]
         repeated = differences(
-            run_tests(source, python, again, recorded=False),
-            run_tests(source, python, again, recorded=True),
+            run_tests(source, python, tests=again), run_tests(source, python, change, tests=again)
         )
         differing = [test for test in differing if test in repeated or test not in again]
         for test in (test for test in again if test not in repeated):
-            print(f"- {test}: differed once, and not again\n{recorded[test].text}")
-    unexpected = [test for test in differing if not is_expected(test, recorded.get(test))]
+            print(f"- {test}: differed once, and not again\n{changed[test].text}")
+    unexpected = [test for test in differing if not is_expected(test, changed.get(test))]
     for test in differing:
-        before, after = without.get(test), recorded.get(test)
-        print(f"- {test}: {before and before.word} without, {after and after.word} recorded")
+        before, after = without.get(test), changed.get(test)
+        print(f"- {test}: {before and before.word} before, {after and after.word} {change.name}")
         if test in unexpected:
             print(after.text if after else "")
         else:
             print(f"  expected: it {EXPECTED[test].reason}")
-    print(f"{len(recorded)} tests, {len(differing)} differ, {len(unexpected)} unexpectedly")
+    print(f"{len(changed)} tests, {len(differing)} differ, {len(unexpected)} unexpectedly")
     return 1 if unexpected else 0
 
 
-def differences(without: Outcomes, recorded: Outcomes) -> list[str]:
+def differences(without: Outcomes, changed: Outcomes) -> list[str]:
     """The tests that only one of them has, or whose outcomes are not the same."""
     return [
         test
-        for test in {**without, **recorded}
-        if test not in without or test not in recorded or without[test].word != recorded[test].word
+        for test in {**without, **changed}
+        if test not in without or test not in changed or without[test].word != changed[test].word
     ]
 
 
@@ -136,16 +165,16 @@ def prepare(version: str, folder: Path) -> tuple[Path, Path]:
 
 
 def run_tests(
-    source: Path, python: Path, tests: list[str] | None = None, *, recorded: bool
+    source: Path, python: Path, change: Change | None = None, *, tests: list[str] | None = None
 ) -> Outcomes:
-    """The outcome of each test, by its node id. `recorded`: whether pytest-runlog records it."""
+    """The outcome of each test, by its node id."""
     # The folder holds our package, and this file as the plugin that notes the outcomes.
     with tempfile.TemporaryDirectory() as plugins:
         shutil.copy(__file__, plugins)
         arguments = ["-p", Path(__file__).stem]
-        if recorded:
+        if change is not None:
             shutil.copytree(REPOSITORY / "pytest_runlog", Path(plugins, "pytest_runlog"))
-            arguments += ["-p", "pytest_runlog.plugin", "--runlog"]
+            arguments += change.arguments
         if "--benchmark-disable" in (source / "Makefile").read_text("utf-8"):
             arguments += ["--benchmark-disable"]
         arguments += ["--disable-socket", "--allow-unix-socket", "-p", "no:cacheprovider", "-q"]
@@ -153,17 +182,23 @@ def run_tests(
         finished = subprocess.run(  # noqa: S603
             [str(python), "-m", "pytest", *arguments, *(tests or ["tests/unit_tests"])],
             cwd=source,
-            env={**environment(), "PYTHONPATH": plugins, "OUTCOMES": str(noted)},
+            env={
+                **environment(),
+                "PYTHONPATH": plugins,
+                "OUTCOMES": str(noted),
+                "CHANGE": change.name if change is not None else "",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        summary = re.search(r"^runlog: .* recorded, .*$", finished.stdout, re.MULTILINE)
-        if finished.returncode not in {0, 1} or recorded != bool(summary):
+        sign = change and re.search(change.sign, finished.stdout, re.MULTILINE)
+        unchanged = change is not None and tests is None and not sign
+        if finished.returncode not in {0, 1} or unchanged:
             sys.exit(f"pytest ended with {finished.returncode}:\n{finished.stdout}")
-        if summary is not None:
-            print(summary.group())
+        if sign:
+            print(sign.group())
         found = json.loads(noted.read_text("utf-8"))
         return {test: Outcome(*outcome) for test, outcome in found.items()}
 
@@ -180,6 +215,29 @@ def run(command: list[str]) -> None:
 
 
 _outcomes: Outcomes = {}
+_replacements: list[None] = []
+
+
+def pytest_configure() -> None:
+    if os.environ["CHANGE"] == REPLACED.name:
+        replace_handler()
+
+
+def replace_handler() -> None:
+    """Put our handler wherever LangChain or its tests take theirs from."""
+    from langchain_core import tracers
+    from langchain_core.runnables import base
+    from langchain_core.tracers import event_stream, log_stream
+
+    from pytest_runlog import StreamingRunLogCallbackHandler
+
+    class Replacement(StreamingRunLogCallbackHandler):
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            _replacements.append(None)
+
+    for module in (tracers, log_stream, event_stream, base):
+        vars(module)["LogStreamCallbackHandler"] = Replacement
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -190,6 +248,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         word = "error"
     if report.when == "call" or not report.passed:
         _outcomes[report.nodeid] = Outcome(word, report.longreprtext)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _replacements:
+        terminalreporter.write_line(f"{len(_replacements)} handlers of ours were made")
 
 
 def pytest_sessionfinish() -> None:
