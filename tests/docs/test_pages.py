@@ -38,8 +38,8 @@ def _leave_no_loop_open() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _terminal(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader's terminal: 80 columns, no CI. Warnings are errors there too."""
-    for name in ("CI", "BUILD_NUMBER", "FORCE_COLOR", "PY_COLORS"):
+    """A reader's terminal: 80 columns, no CI, no workers. Warnings are errors there too."""
+    for name in ("CI", "BUILD_NUMBER", "FORCE_COLOR", "PY_COLORS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     options = [

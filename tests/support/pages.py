@@ -95,6 +95,8 @@ def _output(command: str, pytester: pytest.Pytester) -> str:
         result = pytester.run(sys.executable, "-W", "error", *arguments)
         assert result.ret == 0, result.stderr.str()
         return str(result.stdout)
+    if program == "cat":
+        return (pytester.path / arguments[0]).read_text(encoding="utf-8")
     raise ValueError(f"do not know how to run {program!r}")
 
 
