@@ -108,7 +108,7 @@ def _names(sides: Sides, captures: Sequence[RunLogCapture]) -> list[str] | None:
         [depth - min(depths) for depth in depths],
     )
     hints = []
-    if sorted(sides.seen) == sorted(sides.expected):
+    if list(sides.seen) != list(sides.expected) and sorted(sides.seen) == sorted(sides.expected):
         hints.append("The names are the same, in another order.")
     if isinstance(sides.expected, tuple):
         hints.append("A list equals a list only, not a tuple.")
