@@ -14,16 +14,14 @@ AGENT = librarian(FakeChatModel(rule=look_up_then_reserve))
 def test_a_book_is_looked_up_and_then_reserved(runlog: RunLogCapture) -> None:
     assert ask(AGENT, "Emma") == "Emma: Emma is put aside."
 
-    assert [(run.name, run.inputs) for run in runlog.tools] == [
-        ("look_up", {"title": "Emma"}),
-        ("reserve", {"title": "Emma"}),
-    ]
+    runlog.assert_trajectory([("look_up", {"title": "Emma"}), ("reserve", {"title": "Emma"})])
 
 
 def test_a_book_that_the_library_lacks_is_not_reserved(runlog: RunLogCapture) -> None:
     assert ask(AGENT, "Ulysses") == "Ulysses: not in this library"
 
-    assert runlog.tools.names == ["look_up"]
+    runlog.assert_called("look_up", {"title": "Ulysses"}, times=1)
+    runlog.assert_not_ran("reserve")
 
 
 @pytest.mark.parametrize(("title", "calls"), [("Emma", 3), ("Ulysses", 2)])

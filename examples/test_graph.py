@@ -41,7 +41,7 @@ def test_a_book_without_reviews_fails_where_they_are_read(runlog: RunLogCapture)
     with pytest.raises(KeyError):
         GRAPH.invoke({"title": "Ulysses"})
 
-    assert runlog.errors.names == ["read_reviews"]
+    runlog.assert_error(KeyError, match="Ulysses", name="read_reviews")
     assert runlog.root.status == "error"
 
 
