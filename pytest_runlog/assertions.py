@@ -306,6 +306,7 @@ def _tops(runs: Runs, under: Run | str | None) -> list[Run] | None:
 
 
 def _check_names(member: str, names: Sequence[Any]) -> None:
+    __tracebackhide__ = True
     if not names:
         raise TypeError(f"{member} takes the names of runs")
     for name in names:
@@ -314,6 +315,7 @@ def _check_names(member: str, names: Sequence[Any]) -> None:
 
 
 def _check_times(times: Any, name: str = "times", least: int = 0) -> None:
+    __tracebackhide__ = True
     if times is None:
         return
     if not isinstance(times, int) or isinstance(times, bool):
@@ -323,6 +325,7 @@ def _check_times(times: Any, name: str = "times", least: int = 0) -> None:
 
 
 def _check_seconds(name: str, seconds: Any) -> None:
+    __tracebackhide__ = True
     if seconds is None:
         return
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
@@ -332,12 +335,14 @@ def _check_seconds(name: str, seconds: Any) -> None:
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    __tracebackhide__ = True
     if value not in choices:
         listed = ", ".join(map(repr, choices))
         raise ValueError(f"{name}={value!r} is none of {listed}")
 
 
 def _error_types(type_: Any) -> tuple[type[BaseException], ...]:
+    __tracebackhide__ = True
     types = type_ if isinstance(type_, tuple) else (type_,)
     for each in types:
         if not (isinstance(each, type) and issubclass(each, BaseException)):
@@ -348,6 +353,7 @@ def _error_types(type_: Any) -> tuple[type[BaseException], ...]:
 
 
 def _pattern(match: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
+    __tracebackhide__ = True
     if match is None or isinstance(match, re.Pattern):
         return match
     if not isinstance(match, str):
@@ -359,6 +365,7 @@ def _pattern(match: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
 
 
 def _items(expected: Any) -> Sequence[Any]:
+    __tracebackhide__ = True
     if isinstance(expected, Sequence) and not isinstance(expected, (str, bytes)):
         return expected
     raise TypeError(f"assert_trajectory takes a list of calls, not {_kind(expected)}")
@@ -366,6 +373,7 @@ def _items(expected: Any) -> Sequence[Any]:
 
 def _expected(item: Any) -> Expected:
     """A call as a test writes it: `("search", {"query": "x"})`, `"search"`, or a tool call."""
+    __tracebackhide__ = True
     if isinstance(item, Mapping) and isinstance(item.get("name"), str) and "args" in item:
         return Expected(item["name"], item["args"])
     parts = (item,) if isinstance(item, str) else item

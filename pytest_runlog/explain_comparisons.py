@@ -118,14 +118,19 @@ def _names(sides: Sides, captures: Sequence[RunLogCapture]) -> list[str] | None:
 def _source(names: Sequence[str], captures: Sequence[RunLogCapture]) -> Runs | None:
     """The runs that have these names in this order."""
     for log in captures:
-        if not set(names) <= set(log.names):
-            continue
-        choices = [log.runs, log.roots, log.models, log.tools, log.retrievers, log.errors]
-        choices += [runs for run in log.runs for runs in (run.children, run.descendants)]
-        for runs in choices:
-            if runs.names == names:
-                return runs
+        if set(names) <= set(log.names):
+            found = next((runs for runs in _selections(log) if runs.names == names), None)
+            if found is not None:
+                return found
     return None
+
+
+def _selections(log: RunLogCapture) -> Iterator[Runs]:
+    """What names are asked of."""
+    yield from (log.runs, log.roots, log.models, log.tools, log.retrievers, log.errors)
+    for run in log.runs:
+        yield run.children
+        yield run.descendants
 
 
 # --- Runs ------------------------------------------------------------------------------------

@@ -59,6 +59,9 @@ def test_an_assertion_shows_the_line_of_the_test_and_the_whole_message(project: 
         "assert_always(lambda state: False)",
         "one('x')",
         "ran()",
+        "assert_called(3)",
+        "assert_trajectory('x')",
+        "assert_error(ValueError, match='(')",
     ],
 )
 def test_the_frames_of_the_plugin_are_hidden(project: Project, call: str) -> None:
