@@ -48,9 +48,20 @@ def not_the_snapshot(name: str, diff: Sequence[str], *, whole: bool) -> list[str
     ]
 
 
-def no_snapshot(name: str) -> list[str]:
+def no_snapshot(name: str, file: str) -> list[str]:
     """There is no snapshot of that name yet."""
-    return [_comparison(name), "There is no such snapshot yet.", *_accept("what was recorded")]
+    missing = f"There is no such snapshot yet in {file}."
+    return [_comparison(name), missing, *_accept("what was recorded")]
+
+
+def unknown_format(name: str, file: str) -> list[str]:
+    """Syrupy says that the file is not one that this version of it wrote."""
+    return [
+        _comparison(name),
+        f"{file} is not a file that this version of syrupy wrote.",
+        "It was left as it is.",
+        *_accept("it anew"),
+    ]
 
 
 def snapshot_of_another_level(name: str, stored: str, wanted: str) -> list[str]:

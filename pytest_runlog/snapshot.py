@@ -8,9 +8,11 @@ fixture `snapshot`.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from syrupy.assertion import SnapshotAssertion
+from syrupy.exceptions import TaintedSnapshotError
 from syrupy.extensions.json import JSONSnapshotExtension
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
@@ -123,10 +125,13 @@ def explain_comparison(op: str, left: object, right: object, verbosity: int) -> 
 def _explanation(result: AssertionResult, verbosity: int) -> list[str] | None:
     if isinstance(result.exception, UnreadableSnapshot):
         return str(result.exception).split("\n")
+    file = Path(result.snapshot_location).name
+    if isinstance(result.exception, TaintedSnapshotError):
+        return explain.unknown_format(result.snapshot_name, file)
     if result.exception is not None or result.asserted_data is None:
         return None
     if result.recalled_data is None:
-        return explain.no_snapshot(result.snapshot_name)
+        return explain.no_snapshot(result.snapshot_name, file)
     (level, stored), (wanted, recorded) = map(_read, (result.recalled_data, result.asserted_data))
     if level != wanted:
         return explain.snapshot_of_another_level(result.snapshot_name, str(level), str(wanted))
@@ -164,7 +169,7 @@ def _problem_of(text: str) -> str | None:
         return f"its first line is not `{_HEADER} {_FORMAT}, LEVEL`"
     version, _, level = header[len(_HEADER) + 1 :].partition(", ")
     if version.isdecimal() and int(version) > _FORMAT:
-        return f"its format {version} is that of a newer pytest-runlog, which `pip install` has"
+        return f"its format {version} needs a newer pytest-runlog (pip install -U pytest-runlog)"
     if version != str(_FORMAT) or level not in _LEVELS:
         return f"its first line is not `{_HEADER} {_FORMAT}, LEVEL`"
     odd = first_odd_line(tree.removesuffix("\n"))
@@ -196,19 +201,31 @@ def _compare(self: SnapshotAssertion, other: SerializableData) -> bool:
     raise AssertionError(reason)
 
 
-def present(value: Any, extension: AbstractSyrupyExtension, depth: int = 0) -> Any:
+def present(
+    value: Any, extension: AbstractSyrupyExtension, above: frozenset[int] = frozenset()
+) -> Any:
     """The value with text in place of what has a tree, as far as lists and dicts go.
 
-    Each extension gets what it stores best; in the objects of users, the `repr` is left.
+    Each extension gets what it stores best; in the objects of users, the `repr` is left. A
+    value that holds no tree, or itself, is given as it is.
     """
     if isinstance(value, HasTree):
         return _present_tree(value, extension)
-    if depth < 20:
-        if type(value) in (list, tuple):
-            return type(value)(present(item, extension, depth + 1) for item in value)
-        if type(value) is dict:
-            return {key: present(item, extension, depth + 1) for key, item in value.items()}
-    return value
+    if not _holds_tree(value, above):
+        return value
+    above |= {id(value)}
+    if type(value) is dict:
+        return {key: present(item, extension, above) for key, item in value.items()}
+    return type(value)(present(item, extension, above) for item in value)
+
+
+def _holds_tree(value: Any, above: frozenset[int]) -> bool:
+    if isinstance(value, HasTree):
+        return True
+    if type(value) not in (list, tuple, dict) or id(value) in above:
+        return False
+    items = value.values() if type(value) is dict else value
+    return any(_holds_tree(item, above | {id(value)}) for item in items)
 
 
 def _present_tree(value: HasTree, extension: AbstractSyrupyExtension) -> Any:

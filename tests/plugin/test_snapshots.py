@@ -174,12 +174,55 @@ def test_a_snapshot_that_does_not_exist_yet_is_no_match(snapshots: Snapshots) ->
         explanation(result)
         == """\
 assert [+ recorded] == [- snapshot "test_answer"]
-  There is no such snapshot yet.
+  There is no such snapshot yet in test_it.ambr.
 
   To store what was recorded: pytest --snapshot-update
 """
     )
     assert not snapshots.folder.exists()
+
+
+@pytest.mark.parametrize("edited", ["", "nonsense", "# serializer version: 0\n"])
+def test_a_file_of_syrupy_that_was_edited_into_nonsense_is_told_and_left_alone(
+    snapshots: Snapshots, edited: str
+) -> None:
+    snapshots.store(WHY)
+    (snapshots.folder / "test_it.ambr").write_text(edited)
+    result = snapshots.run(WHY)
+
+    result.assert_outcomes(failed=1)
+    assert (
+        explanation(result)
+        == """\
+assert [+ recorded] == [- snapshot "test_answer"]
+  test_it.ambr is not a file that this version of syrupy wrote.
+  It was left as it is.
+
+  To store it anew: pytest --snapshot-update
+"""
+    )
+    assert snapshots.text() == edited
+
+
+def test_a_value_that_holds_itself_is_given_to_syrupy_as_it_is(snapshots: Snapshots) -> None:
+    source = """
+        def test_answer(runlog, snapshot):
+            ask()
+            plain = [1]
+            plain.append(plain)
+            held = [runlog.models]
+            held.append(held)
+            assert plain == snapshot
+            assert held == snapshot
+    """
+    snapshots.store(source)
+
+    assert snapshots.text().startswith(
+        "# serializer version: 1\n# name: test_answer\n  list([\n    1,\n    ...,\n  ])\n# ---\n"
+    )
+    snapshots.run(source).assert_outcomes(passed=1)
+    changed = source.replace("ask()", "ask('how?')")
+    snapshots.run(changed).assert_outcomes(failed=1)
 
 
 def test_runs_that_differ_are_unequal_to_the_snapshot(snapshots: Snapshots) -> None:
@@ -538,7 +581,7 @@ assert [+ recorded] == [- snapshot "test_answer"]
         ),
         (
             b"pytest-runlog snapshot 2, structure\na (chain)\n",
-            "its format 2 is that of a newer pytest-runlog, which `pip install` has",
+            "its format 2 needs a newer pytest-runlog (pip install -U pytest-runlog)",
         ),
         (
             b"pytest-runlog snapshot 1, structure\na (chain)\n<<<<<<< HEAD\n",
