@@ -118,6 +118,12 @@ def stream_scenario() -> tuple[Call, int]:
     return consume, 1
 
 
+def streams_scenario() -> tuple[Call, int]:
+    """Whether a full garbage collection falls into one stream is chance; into five, less so."""
+    consume, _ = stream_scenario()
+    return consume, 5
+
+
 def parallel_scenario() -> tuple[Call, int]:
     subject = RunnableParallel(
         {f"step{number}": RunnableLambda(lambda value: value) for number in range(50)}
@@ -134,6 +140,7 @@ SCENARIOS: dict[str, tuple[Callable[[], tuple[Call, int]], str]] = {
     "invoke": (invoke_scenario, "prompt | model | parser, invoke"),
     "ainvoke": (ainvoke_scenario, "prompt | model | parser, 100 times ainvoke"),
     "stream": (stream_scenario, f"prompt | model | parser, {STREAMED_TOKENS:,} streamed tokens"),
+    "streams": (streams_scenario, "the same five times, recorded as one: each"),
     "parallel": (parallel_scenario, "RunnableParallel of 50"),
     "graph": (graph_scenario, "LangGraph graph of two nodes with a chain in it"),
 }
@@ -175,7 +182,7 @@ def cpu_seconds(run: Callable[[], None]) -> float:
 def measure(name: str, rounds: int) -> None:
     make, title = SCENARIOS[name]
     call, times = make()
-    subjects = variants(call, times, slow=name != "stream")
+    subjects = variants(call, times, slow=not name.startswith("stream"))
     for run in subjects.values():
         run()
     samples: dict[str, list[float]] = {label: [] for label in subjects}
@@ -210,7 +217,8 @@ def main() -> None:
         f"langgraph {version('langgraph')}"
     )
     for name in arguments.only.split(","):
-        measure(name, arguments.rounds if name != "stream" else max(3, arguments.rounds // 3))
+        is_long = name.startswith("stream")
+        measure(name, max(3, arguments.rounds // 3) if is_long else arguments.rounds)
 
 
 if __name__ == "__main__":
