@@ -176,14 +176,14 @@ def _problem_of(text: str) -> str | None:
     return None if odd is None else f"its line {odd + 1} is not part of a run tree"
 
 
-class _Nothing(Exception):
-    """Given to syrupy in place of a record of nothing, it fails to be written.
+class _Unwritable:
+    """Given to syrupy in place of what cannot be shown, it cannot be written either.
 
-    So no snapshot becomes empty, and the one that is stored does not count as unused.
+    So the snapshot that is stored stays, and does not count as unused.
     """
 
     def __repr__(self) -> str:
-        raise self
+        raise TypeError("it cannot be shown")
 
     __str__ = __repr__
 
@@ -192,13 +192,11 @@ def _compare(self: SnapshotAssertion, other: SerializableData) -> bool:
     __tracebackhide__ = True
     try:
         given = present(other, self.extension)
-    except _Nothing as nothing:
-        _compare_with_syrupy(self, nothing)
-        reason = nothing.args[0]
-    else:
-        with in_snapshot():
-            return _compare_with_syrupy(self, given)
-    raise AssertionError(reason)
+    except BaseException:
+        _compare_with_syrupy(self, _Unwritable())
+        raise
+    with in_snapshot():
+        return _compare_with_syrupy(self, given)
 
 
 def present(
@@ -207,8 +205,10 @@ def present(
     """The value with text in place of what has a tree, as far as lists and dicts go.
 
     Each extension gets what it stores best; in the objects of users, the `repr` is left. A
-    value that holds no tree, or itself, is given as it is.
+    value that holds no tree, or itself, is given as it is. Raises `AssertionError` for a
+    record of nothing.
     """
+    __tracebackhide__ = True
     if isinstance(value, HasTree):
         return _present_tree(value, extension)
     if not _holds_tree(value, above):
@@ -229,8 +229,9 @@ def _holds_tree(value: Any, above: frozenset[int]) -> bool:
 
 
 def _present_tree(value: HasTree, extension: AbstractSyrupyExtension) -> Any:
+    __tracebackhide__ = True
     if (reason := value._why_empty()) is not None:  # noqa: SLF001
-        raise _Nothing(reason)
+        raise AssertionError(reason)
     level = extension.level if isinstance(extension, RunLogSnapshotExtension) else "structure"
     text = snapshot_text(value, level)
     if isinstance(extension, JSONSnapshotExtension):

@@ -665,6 +665,24 @@ def test_a_record_of_nothing_is_never_a_snapshot(
     assert snapshots.files() == files
 
 
+def test_a_mask_hook_that_raises_fails_the_test_and_leaves_the_snapshot(
+    snapshots: Snapshots,
+) -> None:
+    snapshots.store(WHY)
+    result = snapshots.run(
+        WHY,
+        "--snapshot-update",
+        conftest="""
+        def pytest_runlog_mask(path, value):
+            raise LookupError(path)
+        """,
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * pytest_runlog.model.masking.MaskHookFailed: *"])
+    assert snapshots.text() == STORED
+
+
 def test_that_nothing_was_sent_to_infino_is_told_too(snapshots: Snapshots) -> None:
     result = snapshots.run(
         """
@@ -681,6 +699,20 @@ def test_that_nothing_was_sent_to_infino_is_told_too(snapshots: Snapshots) -> No
     result.stdout.fnmatch_lines(
         ["E *AssertionError: nothing was sent to Infino: no model ran, and nothing failed"]
     )
+
+
+def test_a_saved_recording_is_compared_as_the_one_that_was_saved(snapshots: Snapshots) -> None:
+    source = """
+        from pytest_runlog import RunLogCapture
+
+        def test_answer(runlog, snapshot, tmp_path):
+            ask("why?")
+            runlog.save(tmp_path / "runs.json")
+            assert RunLogCapture.load(tmp_path / "runs.json") == snapshot
+    """
+    snapshots.store(source)
+
+    assert snapshots.text() == STORED
 
 
 def test_that_a_selection_is_empty_can_be_a_snapshot(snapshots: Snapshots) -> None:
