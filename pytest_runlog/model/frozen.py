@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Memo = dict[int, Any]
     """What was frozen already, by the `id()` of values that live until all is frozen."""
     Frozen = tuple[Any, ...]
-    Freezer = Callable[[Any, Memo], Frozen]
+    Freezer = Callable[[Any, Memo], Any]
 
 _LANGCHAIN_DATA = (
     "langchain_core.agents",
@@ -68,10 +68,13 @@ def spread(value: Any) -> tuple[Any, ...]:
     freezer = _FREEZERS[type(value)]
     if freezer is None:
         return (value,)
+    if freezer is _text:
+        return (_as_str(value),)
     try:
-        return freezer(value, {})
+        frozen: Frozen = freezer(value, {})
     except RecursionError:
-        return (_COPY, _copy(value, {}))
+        frozen = (_COPY, _copy(value, {}))
+    return frozen
 
 
 def gather(items: Sequence[Any]) -> Any:
@@ -120,6 +123,15 @@ def _list(value: Iterable[Any], memo: Memo) -> Frozen:
         else:
             known = memo[id(value)] = tuple([_freeze(item, memo) for item in items])
     return known
+
+
+def _text(value: str, _memo: Memo) -> str:
+    """LangChain's `TextAccessor`, text that can also be called, as text.
+
+    Each one that is kept would be an object more for the garbage collector to walk over: one
+    for each streamed token.
+    """
+    return _as_str(value)
 
 
 def _tuple(value: tuple[Any, ...], memo: Memo) -> Frozen:
@@ -241,13 +253,13 @@ def _freezer_of(cls: Any) -> Freezer | None:
         if issubclass(cls, dict):
             return _dict_subclass
         if issubclass(cls, str):
-            _TEXTS.add(cls)
+            return _text
     return None
 
 
 def _thaw(value: Any, memo: Memo) -> Any:
     if type(value) is not tuple or not value:
-        return _as_str(value) if type(value) in _TEXTS else value
+        return value
     mark = value[0]
     if type(mark) is not object or mark not in _MARKS:
         return value
@@ -304,7 +316,7 @@ def _copy(value: Any, memo: Memo) -> Any:
     """A structural copy of something that contains itself."""
     cls: Any = type(value)
     freezer = _FREEZERS[cls]
-    if freezer is None or freezer is _set:
+    if freezer is None or freezer in (_text, _set):
         return value if freezer is None else _thaw(freezer(value, {}), {})
     if id(value) in memo:
         return memo[id(value)]
@@ -330,9 +342,6 @@ _HEAP_TYPE = 1 << 9
 _CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__
 _as_str = str.__str__
-
-_TEXTS: set[type] = set()
-"""LangChain's `TextAccessor`: text that can also be called, which is read as text."""
 
 _SHAPES: dict[int, _Shape] = {}
 """The pydantic classes by their `id()`; they are kept here, so the ids stay theirs."""
