@@ -325,7 +325,7 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
 
 def recent_captures() -> list[RunLogCapture]:
     """The captures that were made last and are still there, the last one first."""
-    return [capture for made in _recent if (capture := made()) is not None]
+    return [capture for made in list(_recent) if (capture := made()) is not None]
 
 
 class RecordingIncomplete(UserWarning):
