@@ -239,7 +239,9 @@ class Assertions:
         calls = list(calls_of(tops))
         comparison = compare(wanted, calls, mode, args)
         if not comparison.holds:
-            raise AssertionError(other_trajectory(self._view, mode, wanted, calls, comparison))
+            raise AssertionError(
+                other_trajectory(self._view, mode, args, wanted, calls, comparison)
+            )
 
     def assert_always(self, predicate: Callable[[Mapping[str, Any]], object]) -> None:
         """Check that `predicate(state)` holds after every patch of every root.

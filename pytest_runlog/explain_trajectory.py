@@ -42,16 +42,16 @@ _ATTEMPTS = "The attempts of one call are one call."
 _ANY_RUN = "`assert_ran` checks runs of any type."
 _PLAIN = "Only tools that LangChain runs are seen, none that are called as plain functions."
 _ORDER = 'With mode="unordered", the order of the calls does not count.'
-_ADVICE = {
-    "arguments": 'With args="superset" only the arguments that you name count, with "ignore" none.',
-    "extra": 'With mode="superset", other calls are fine.',
-    "missing": 'With mode="subset", not all of them need be made.',
-}
+_NAMED = 'With args="superset" only the arguments that you name count, with "ignore" none.'
+_OTHERS = 'With mode="superset", other calls are fine.'
+_FEWER = 'With mode="subset", not all of them need be made.'
+_ALLOWED = "A call that is fine can be added to those expected."
 
 
 def other_trajectory(
     view: View,
     mode: str,
+    how: object,
     expected: Sequence[Expected],
     calls: Sequence[Call],
     comparison: Comparison,
@@ -66,7 +66,11 @@ def other_trajectory(
     }
     found = [kind for kind in problems if kind in kinds]
     seen = _listed([problems[kind] for kind in found])
-    advice = _ADVICE[found[0]]
+    advice = {
+        "arguments": _NAMED if how == "exact" else _SOME_ARGUMENTS,
+        "missing": _unanswered(view) if mode == "superset" else _FEWER,
+        "extra": _ALLOWED if mode == "subset" else _OTHERS,
+    }[found[0]]
     if comparison.reordered:
         seen, advice = "they were made in another order", _ORDER
     elif not calls:

@@ -62,6 +62,7 @@ class View:
 
     def tree(self, marked: Collection[Run] = ()) -> str:
         """The names of all runs, these marked; of a long tree what is around them."""
+        marked = set(marked)
         lines = list(tree_lines(self.roots, self.mask, "shape", marked))
         if len(lines) > _LONGEST_TREE:
             lines = list(_folded(lines, list(walk(self.roots)), marked))
@@ -105,14 +106,12 @@ def _folded(lines: Sequence[str], runs: Sequence[Run], marked: Collection[Run]) 
     places = [place for place, run in enumerate(runs) if run in marked][:_MOST_MARKED]
     shown = set(range(0 if places else _LONGEST_TREE))
     lineage: list[int] = []
-    above: dict[int, list[int]] = {}
     for place, run in enumerate(runs):
         while lineage and runs[lineage[-1]] != run.parent:
             lineage.pop()
-        above[place] = [*lineage] if place in places else []
+        if place in places:
+            shown |= {*lineage, *range(place - _AROUND, place + _AROUND + 1)}
         lineage.append(place)
-    for place in places:
-        shown |= {*above[place], *range(place - _AROUND, place + _AROUND + 1)}
     hidden = 0
     for place, line in enumerate(lines):
         if place in shown:

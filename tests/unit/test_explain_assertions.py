@@ -652,7 +652,7 @@ def test_calls_that_were_not_expected(agent: RunLogCapture) -> None:
         '+ search({"q": "a"})\n'
         '+ add({"a": 1, "b": 2}) in 2 attempts\n'
         f"\n{tree(2, 5, 6)}\n"
-        'With mode="superset", other calls are fine.'
+        "A call that is fine can be added to those expected."
     )
 
 
@@ -692,6 +692,34 @@ def test_arguments_that_a_function_compared(agent: RunLogCapture) -> None:
         '+ search({"q": "b"})',
         '? same_keys is false for {"q": "b"}',
     ]
+
+
+@pytest.mark.parametrize(
+    ("expected", "options", "advice"),
+    [
+        (["search", "search"], {}, 'With mode="superset", other calls are fine.'),
+        (["search"] * 3 + ["add"], {}, 'With mode="subset", not all of them need be made.'),
+        (
+            ["nothing"],
+            {"mode": "superset"},
+            "A model asked for 'nothing', but no such tool ran.",
+        ),
+        (
+            [("search", {"q": 1}), "search", "add"],
+            {"args": "superset"},
+            (
+                "An argument can be `...` for any value, or a function of it; `args` a function of "
+                "them all."
+            ),
+        ),
+    ],
+)
+def test_what_can_be_done_about_a_trajectory(
+    agent: RunLogCapture, expected: list[Any], options: dict[str, Any], advice: str
+) -> None:
+    message = message_of(lambda: agent.assert_trajectory(expected, **options))
+
+    assert message.splitlines()[-1] == advice
 
 
 def test_calls_where_none_were_expected(agent: RunLogCapture) -> None:
