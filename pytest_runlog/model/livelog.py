@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_runlog.model.events import STREAM_EVENT, Chunk, End, Error, Note, Start, Token
+from pytest_runlog.model.events import STREAM_EVENT, Chunk, Custom, End, Error, Note, Start, Token
 from pytest_runlog.model.outcome import chunk_of
 from pytest_runlog.model.patches import LogWriter, Subject
 
@@ -60,8 +60,8 @@ class LiveLog:
         self._seen: set[UUID] = set()
         self._given: list[Any] = []
         """What the root has streamed."""
-        self._has_events = False
-        """Whether the root has streamed events, of `stream_events(version="v3")`."""
+        self._given_as: type[Event] | None = None
+        """Of a model, `stream_events(version="v3")` reports tokens and events: which came first."""
 
     def patch(self, event: Event, at: datetime) -> Patch:
         """The operations that an event of that time makes; none if it is not in the log."""
@@ -73,9 +73,7 @@ class LiveLog:
         if isinstance(event, (End, Error)):
             self._running.remove(event.run_id)
             return self._end(event, at, is_root=is_root)
-        if isinstance(event, Note) and event.kind == STREAM_EVENT:
-            self._has_events = self._has_events or is_root
-        elif not isinstance(event, (Token, Chunk)):
+        if (isinstance(event, Note) and event.kind != STREAM_EVENT) or isinstance(event, Custom):
             return []
         return self._root_chunk(event) if is_root else self._chunk(event)
 
@@ -124,12 +122,11 @@ class LiveLog:
         return self._writer.chunk(event.run_id, chunk_of(event))
 
     def _root_chunk(self, event: Token | Chunk | Note) -> Patch:
-        if not self._additions:
+        self._given_as = self._given_as or type(event)
+        if not self._additions or not isinstance(event, self._given_as):
             return []
         if not isinstance(event, Note):
             self._given.append(chunk_of(event))
-            if isinstance(event, Token) and self._has_events:
-                return []
         return self._chunk(event)
 
     def _end(self, event: End | Error, at: datetime, *, is_root: bool) -> Patch:

@@ -154,6 +154,25 @@ def test_a_streaming_handler_of_ours_misses_nothing_either(drive: Driver) -> Non
     assert "".join(chunks_of(log)["RunnableSequence"]) == (ANSWER if streamed else "")
 
 
+@pytest.mark.parametrize("drive", [DRIVERS["stream"], DRIVERS["astream"]], ids=["sync", "async"])
+def test_a_handler_that_comes_after_the_recorder_is_tapped_in_its_stead(drive: Driver) -> None:
+    def chunks(*handlers: Any) -> list[Any]:
+        stock = stock_handler()
+        drive(question_chain(), INPUT, {"callbacks": [*handlers, stock]})
+        return [op["value"] for patch in stock.patches for op in patch.ops if is_parsed(op)]
+
+    def is_parsed(operation: dict[str, Any]) -> bool:
+        return bool(operation["path"] == "/logs/StrOutputParser/streamed_output/-")
+
+    alone = chunks()
+    with pytest_runlog.record(stream=True) as log:
+        recorder = cast("list[Any]", log.config()["callbacks"])[0]
+        beside = chunks(recorder)
+
+    assert beside == alone
+    assert "".join(alone) == "".join(chunks_of(log)["RunnableSequence/StrOutputParser"]) == ANSWER
+
+
 def test_a_stream_that_is_closed_early_closes_what_is_tapped_for_another_handler() -> None:
     async def closed_in_time(*handlers: Any) -> bool:
         closed = False

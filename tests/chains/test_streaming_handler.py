@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import jsonpatch
 import pytest
@@ -47,6 +48,7 @@ from support.patches import (
     stock_handler,
 )
 from support.programs import COMPOSED, FAILING, GRAPHS, UNSTREAMED, Program
+from support.versions import HAS_V3_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -361,6 +363,54 @@ def test_chunks_of_a_graphs_nodes_are_in_the_log() -> None:
     assert entry["streamed_output"] == [entry["final_output"]]
 
 
+@pytest.mark.skipif(not HAS_V3_EVENTS, reason="this langchain-core has no version 3 of events")
+@pytest.mark.filterwarnings("ignore:The (method .*_v3. is in beta|v3 streaming protocol)")
+def test_a_model_that_is_driven_by_events_of_version_3_streams_in_one_way() -> None:
+    async def main() -> None:
+        config: RunnableConfig = {"callbacks": [handler]}
+        async for _ in await model.astream_events("x", config, version="v3"):
+            pass
+
+    handler = StreamingRunLogCallbackHandler()
+    model: Any = chat("a b")
+    asyncio.run(main())
+
+    state = state_of(handler.read())
+    assert [chunk.content for chunk in state["streamed_output"]] == ["a ", "b", ""]
+    assert state["final_output"].text == "a b"
+
+
+def test_events_of_a_model_that_reports_no_tokens_are_its_chunks() -> None:
+    handler = StreamingRunLogCallbackHandler()
+    root_id = uuid4()
+    events = [{"event": "message-start"}, {"event": "message-finish"}]
+
+    handler.on_chat_model_start({}, [[]], run_id=root_id)
+    for event in events:
+        handler.on_stream_event(event, run_id=root_id)
+    handler.on_text("no chunk", run_id=root_id)
+
+    assert state_of(handler.read())["streamed_output"] == events
+
+
+def test_what_is_reported_of_a_run_that_was_not_seen_to_start_is_left_out() -> None:
+    handler = StreamingRunLogCallbackHandler()
+
+    handler.on_llm_new_token("a", run_id=uuid4())
+    handler.on_chain_end("b", run_id=uuid4())
+
+    assert handler.read() == []
+
+
+def test_a_handler_that_is_passed_twice_has_one_entry_of_each_run() -> None:
+    once, twice = StreamingRunLogCallbackHandler(), StreamingRunLogCallbackHandler()
+
+    (step("a") | step("b")).invoke("x", {"callbacks": [once]})
+    (step("a") | step("b")).invoke("x", {"callbacks": [twice, twice]})
+
+    assert paths_of(twice.read()) == paths_of(once.read())
+
+
 def test_names_that_are_no_json_pointers_make_keys_of_their_own() -> None:
     names = ["a", "a/final_output", "a~b", "a:2", "a", "~1", "/"]
     chain: Runnable[Any, Any] = step("first")
@@ -448,6 +498,15 @@ def test_iterating_after_the_chain_gives_the_same() -> None:
         handler = StreamingRunLogCallbackHandler()
         await question_chain().ainvoke(INPUT, {"callbacks": [handler]})
         return await read_all(handler)
+
+    assert state_of(asyncio.run(main()))["final_output"] == ANSWER
+
+
+def test_what_langchain_calls_the_receive_stream_can_be_iterated() -> None:
+    async def main() -> list[RunLogPatch]:
+        handler = StreamingRunLogCallbackHandler()
+        await question_chain().ainvoke(INPUT, {"callbacks": [handler]})
+        return [patch async for patch in handler.receive_stream]
 
     assert state_of(asyncio.run(main()))["final_output"] == ANSWER
 
