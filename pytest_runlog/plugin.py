@@ -226,8 +226,10 @@ def _show_whole(item: pytest.Item, error: BaseException) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    if call.excinfo is not None and isinstance(call.excinfo.value, AssertionError):
-        _show_whole(item, call.excinfo.value)
+    # pytest keeps the failures of a unittest on the item.
+    for failure in (call.excinfo, *(getattr(item, "_excinfo", None) or ())):
+        if failure is not None and isinstance(failure.value, AssertionError):
+            _show_whole(item, failure.value)
     report = yield
     capture = item.stash.get(_capture, None)
     if capture is None:

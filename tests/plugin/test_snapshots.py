@@ -140,6 +140,25 @@ def test_a_message_of_the_test_stands_before_the_explanation(snapshots: Snapshot
     assert explanation(result) == f"AssertionError: it changed\n{DIFFERENCE}"
 
 
+def test_a_unittest_shows_the_whole_explanation_too(snapshots: Snapshots) -> None:
+    source = """
+        import unittest
+
+        class DeskTest(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def _given(self, runlog, snapshot):
+                self.runlog, self.snapshot = runlog, snapshot
+
+            def test_answer(self):
+                ask("{question}")
+                assert self.runlog == self.snapshot
+    """
+    snapshots.store(source.format(question="why?"))
+    result = snapshots.run(source.format(question="how?"))
+
+    assert explanation(result) == DIFFERENCE.replace("test_answer", "DeskTest.test_answer")
+
+
 MANY = """
     def test_answer(runlog, snapshot):
         for number in range(30):
