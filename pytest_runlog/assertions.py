@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from pytest_runlog import explain_assertions as explain
-from pytest_runlog.explain_trajectory import no_trajectory, other_calls, other_trajectory
-from pytest_runlog.explain_view import View, with_article
+from pytest_runlog.explain import assertions as explain
+from pytest_runlog.explain.trajectory import no_trajectory, other_calls, other_trajectory
+from pytest_runlog.explain.view import View, with_article
 from pytest_runlog.model.claims import (
     closest,
     gap_ns,

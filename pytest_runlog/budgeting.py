@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_runlog.explain_budgets import breaches_text
+from pytest_runlog.explain.budgets import breaches_text
 from pytest_runlog.measures.budget import parse_budget
 from pytest_runlog.measures.confidence import METHOD, Interval, median_interval, rounds_needed
 from pytest_runlog.measures.judge import Verdict, judge_runs

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from pytest_runlog import explain
 from pytest_runlog.assertions import Assertions
 from pytest_runlog.budgeting import Budgeting
 from pytest_runlog.defaults import Options, session_options
-from pytest_runlog.explain_assertions import not_one, not_one_root
+from pytest_runlog.explain import recording as explain
+from pytest_runlog.explain.assertions import not_one, not_one_root
+from pytest_runlog.explain.wording import nothing_recorded
 from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
 from pytest_runlog.model.data import secrets_in, to_data, without_call_ids
@@ -294,7 +295,7 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
 
     def _why_empty(self) -> str | None:
         """Why nothing was recorded, `None` if something was."""
-        return None if self.runs else explain.nothing_recorded("expected the runs of a snapshot")
+        return None if self.runs else nothing_recorded("expected the runs of a snapshot")
 
     def _short(self) -> str:
         label = f" {self.name}" if self.name else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_runlog.explain_budgets import breaches_text, verdict_line
+from pytest_runlog.explain.budgets import breaches_text, verdict_line
 from pytest_runlog.measures.budget import closest
 from pytest_runlog.settings import marked_budgets
 

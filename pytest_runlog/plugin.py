@@ -14,8 +14,9 @@ import pytest
 
 # Loaded with pytest, so that no test can load it while it has the clock frozen.
 import pytest_runlog.model.journal  # noqa: F401
-from pytest_runlog import explain, hookspec
+from pytest_runlog import hookspec
 from pytest_runlog.defaults import Options, enter_session, leave_session
+from pytest_runlog.explain import recording as explain
 from pytest_runlog.gate import BUDGET_MARK, Gate, hold_session, marked
 from pytest_runlog.session.collection import SessionRecords
 from pytest_runlog.settings import (
@@ -199,7 +200,7 @@ def _explanation(config: pytest.Config, op: str, left: object, right: object) ->
     if "pytest_runlog.capture" not in sys.modules:
         return None
     from pytest_runlog.capture import recent_captures
-    from pytest_runlog.explain_comparisons import explain_comparison
+    from pytest_runlog.explain.comparisons import explain_comparison
     from pytest_runlog.model.masking import MaskHookFailed
 
     snapshot = sys.modules.get("pytest_runlog.snapshot")
@@ -253,6 +254,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workerinput") or _settings not in config.stash:
         return
     hold_session(session, config.stash[_records].judge(session), config.stash[_settings].on_breach)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Write what was recorded, if anything was: a section, or with `-q` a line."""
+    summary = config.stash[_records].summary()
+    if not summary.recorded:
+        return
+    from pytest_runlog.reports.terminal import quiet_lines, summary_lines
+
+    width = config.get_terminal_writer().fullwidth
+    if terminalreporter.verbosity < 0:
+        lines = quiet_lines(summary, width, counts=terminalreporter.verbosity == -1)
+    else:
+        terminalreporter.write_sep("=", "runlog")
+        lines = summary_lines(summary, width)
+    for line in lines:
+        terminalreporter.write_line(line.text, **line.markup)
 
 
 def _will_record(item: pytest.Item) -> bool:

@@ -16,7 +16,8 @@ from syrupy.exceptions import TaintedSnapshotError
 from syrupy.extensions.json import JSONSnapshotExtension
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from pytest_runlog import explain
+from pytest_runlog.explain import snapshots as explain
+from pytest_runlog.explain.wording import WIDTH
 from pytest_runlog.model.text import HasTree, Level, in_snapshot, snapshot_text
 from pytest_runlog.model.treediff import diff_trees, first_odd_line
 
@@ -135,7 +136,7 @@ def _explanation(result: AssertionResult, verbosity: int) -> list[str] | None:
     (level, stored), (wanted, recorded) = map(_read, (result.recalled_data, result.asserted_data))
     if level != wanted:
         return explain.snapshot_of_another_level(result.snapshot_name, str(level), str(wanted))
-    diff = diff_trees(stored, recorded, explain.WIDTH)
+    diff = diff_trees(stored, recorded, WIDTH)
     return explain.not_the_snapshot(result.snapshot_name, diff, whole=verbosity >= 2)
 
 

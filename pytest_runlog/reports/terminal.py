@@ -1,14 +1,13 @@
-"""The terminal summary, as a pure function of the session's records and verdicts."""
+"""The terminal summary, as a pure function of what the session came to."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from heapq import nsmallest
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_runlog.explain_budgets import value_text, verdict_line
+from pytest_runlog.explain.budgets import value_text, verdict_line
 from pytest_runlog.measures.statistics import percentile
 from pytest_runlog.measures.units import count_text, seconds_text
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_runlog.measures.judge import Verdict
     from pytest_runlog.session.records import TestRecord
+    from pytest_runlog.session.summary import Summary
 
 _INDENT = " " * 12
 _SLOWEST = 3
@@ -24,25 +24,6 @@ _LISTED = 5
 _PLAIN: Mapping[str, bool] = {}
 _BAD: Mapping[str, bool] = {"red": True}
 _WARNING: Mapping[str, bool] = {"yellow": True}
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What the summary tells."""
-
-    records: Sequence[TestRecord]
-    verdicts: Sequence[Verdict] = ()
-    """On the session's budgets."""
-    notes: Sequence[str] = ()
-    """What to know about these verdicts."""
-    warns: bool = False
-    """Whether breaches are warnings only."""
-    recorded: Sequence[TestRecord] = field(init=False)
-    """The records of tests that ran a chain."""
-
-    def __post_init__(self) -> None:
-        recorded = [record for record in self.records if record.runs]
-        object.__setattr__(self, "recorded", recorded)
 
 
 class Line(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_runlog.measures.units import count_text
 from pytest_runlog.session.records import TestRecord, judge_session
+from pytest_runlog.session.summary import Summary
 
 if TYPE_CHECKING:
     import pytest
@@ -74,25 +75,14 @@ class SessionRecords:
                 )
         return [verdict for verdict in self._verdicts if verdict.fails]
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Write the summary, if anything was recorded: a section, or with `-q` a line."""
-        if not self._records:
-            return
-        from pytest_runlog.reports.terminal import Summary, quiet_lines, summary_lines
-
-        summary = Summary(
+    def summary(self) -> Summary:
+        """What is known of the session by now."""
+        return Summary(
             list(self._records.values()),
             self._verdicts,
             self._notes,
             warns=self._settings.on_breach == "warn",
         )
-        width = terminalreporter.config.get_terminal_writer().fullwidth
-        if terminalreporter.verbosity < 0:
-            lines = list(quiet_lines(summary, width, counts=terminalreporter.verbosity == -1))
-        elif lines := list(summary_lines(summary, width)):
-            terminalreporter.write_sep("=", "runlog")
-        for line in lines:
-            terminalreporter.write_line(line.text, **line.markup)
 
     def _counts(self, record: TestRecord) -> bool:
         """Whether the session's budgets are judged by this test too."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
-from pytest_runlog.explain_budgets import breach_line, skipped_line
+from pytest_runlog.explain.budgets import breach_line, skipped_line
 from pytest_runlog.measures.judge import judge
 from pytest_runlog.measures.metrics import Observed, Sample, merge, take_sample
 from pytest_runlog.model.errors import arising, recovered

@@ -13,7 +13,7 @@ from langchain_core.runnables import Runnable, RunnableBranch, RunnableLambda
 from langchain_core.tools import tool
 
 from pytest_runlog import RunLogCapture, record
-from pytest_runlog.explain import WIDTH
+from pytest_runlog.explain.wording import WIDTH
 from pytest_runlog.model.treediff import diff_trees
 from support.chains import join, retriever
 from support.models import ModelDown, chat

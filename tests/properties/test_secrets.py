@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_runlog import RunLogCapture
-from pytest_runlog.explain_comparisons import explain_comparison
+from pytest_runlog.explain.comparisons import explain_comparison
 from support.secrets import Planted, planted
 
 Check = Callable[[RunLogCapture, str], object]

@@ -9,8 +9,9 @@ import pytest
 from pytest_runlog.measures.budget import parse_budget
 from pytest_runlog.measures.judge import Verdict, judge
 from pytest_runlog.measures.metrics import Sample
-from pytest_runlog.reports.terminal import Summary, quiet_lines, summary_lines
+from pytest_runlog.reports.terminal import quiet_lines, summary_lines
 from pytest_runlog.session.records import TestRecord
+from pytest_runlog.session.summary import Summary
 
 RECORD = TestRecord(
     nodeid="test_it.py::test_a",

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from pytest_runlog.explain_assertions import no_run_named
-from pytest_runlog.explain_view import times_text, with_article
+from pytest_runlog.explain.assertions import no_run_named
+from pytest_runlog.explain.view import times_text, with_article
 from pytest_runlog.measures.units import count_text
 from pytest_runlog.model.data import to_data
 from pytest_runlog.model.runs import matches, walk
@@ -20,7 +20,7 @@ from pytest_runlog.model.text import value_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_runlog.explain_view import View
+    from pytest_runlog.explain.view import View
     from pytest_runlog.model.data import Data
     from pytest_runlog.model.trajectory import Call, Comparison, Difference, Expected, Row
 

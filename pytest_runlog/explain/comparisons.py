@@ -8,8 +8,8 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_runlog.explain import did_you_mean
-from pytest_runlog.explain_view import View
+from pytest_runlog.explain.view import View
+from pytest_runlog.explain.wording import did_you_mean
 from pytest_runlog.measures.units import count_text
 from pytest_runlog.model.runs import Run, Runs, mask_of
 from pytest_runlog.model.text import heading, name_text

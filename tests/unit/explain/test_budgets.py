@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_runlog.budgeting import labels
-from pytest_runlog.explain_budgets import acceptable, breaches_text, left_text, verdict_line
+from pytest_runlog.explain.budgets import acceptable, breaches_text, left_text, verdict_line
 from pytest_runlog.measures.budget import parse_budget
 from pytest_runlog.measures.judge import Verdict, judge_runs
 from pytest_runlog.model.masking import Mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_runlog.explain import did_you_mean, nothing_recorded
+from pytest_runlog.explain.wording import did_you_mean, nothing_recorded
 from pytest_runlog.measures.units import count_text
 from pytest_runlog.model.data import error_to_data, to_data
 from pytest_runlog.model.runs import matches, walk

@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from pytest_runlog import RunLogCapture, Runs, TokenUsage
 from pytest_runlog.capture import recent_captures
-from pytest_runlog.explain_comparisons import explain_comparison
+from pytest_runlog.explain.comparisons import explain_comparison
 from support.tape import Tape
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_runlog.explain import nothing_recorded
-from pytest_runlog.explain_view import times_text, with_article
+from pytest_runlog.explain.view import times_text, with_article
+from pytest_runlog.explain.wording import nothing_recorded
 from pytest_runlog.measures.units import count_text, seconds_text
 from pytest_runlog.model.claims import gap_ns, is_part
 from pytest_runlog.model.runs import walk
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from types import EllipsisType
 
-    from pytest_runlog.explain_view import View
+    from pytest_runlog.explain.view import View
     from pytest_runlog.model.claims import OrderProblem, Wait
     from pytest_runlog.model.runs import Run
     from pytest_runlog.model.tries import Fallback

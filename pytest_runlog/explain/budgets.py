@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
-from pytest_runlog.explain import did_you_mean, nothing_recorded
+from pytest_runlog.explain.wording import did_you_mean, nothing_recorded
 from pytest_runlog.measures.budget import printable
 from pytest_runlog.measures.metrics import METRICS, matches, texts_of
 from pytest_runlog.measures.units import count_text, number_text, seconds_text, share_text
