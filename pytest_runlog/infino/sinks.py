@@ -1,0 +1,93 @@
+"""Where records are delivered to, and how it is said."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_runlog.infino.records import Record
+
+ENGINE_SCHEMES = ("s3", "az", "gs")
+HTTP_SCHEMES = ("http", "https")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_USER = re.compile(r"(?<=://)[^/@]*@")
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+
+
+class NotDelivered(Exception):
+    """Some records, or all, did not arrive, or nobody knows whether they did."""
+
+    def __init__(self, reason: str, records: Iterable[Record]) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        """What happened, where, and how to put it right."""
+        self.records = tuple(records)
+        """Those that were not delivered."""
+
+
+class Sink(Protocol):
+    """Takes the records of a session."""
+
+    def send(self, records: Sequence[Record]) -> None:
+        """Deliver these records. Raises `NotDelivered`."""
+
+
+def open_sink(uri: str, deadline: float) -> Sink:
+    """The sink that a URI names; whatever it does ends within `deadline` seconds from now.
+
+    Raises `ValueError` for a URI that names none, and `NotDelivered`, without records, where
+    a package is missing.
+    """
+    check_uri(uri)
+    module, name = (
+        ("http", "HttpSink") if scheme_of(uri) in HTTP_SCHEMES else ("engine", "EngineSink")
+    )
+    # Imported when it is needed: the engine costs a process much, and must not be forked.
+    sink: Sink = getattr(import_module(f"pytest_runlog.infino.{module}"), name)(
+        uri, deadline=deadline
+    )
+    return sink
+
+
+def check_uri(uri: str) -> None:
+    """Raise `ValueError`, which says what else it can be, for a URI that names no sink."""
+    scheme = scheme_of(uri)
+    if not uri.strip():
+        raise ValueError(f"it is empty; it can be {_EXAMPLES}")
+    if scheme == "memory":
+        raise ValueError(
+            f"{uri!r} would be gone with the process that sends; in memory a test has everything "
+            f"in `runlog.infino`. To keep it: {_EXAMPLES}"
+        )
+    if scheme == "file":
+        raise ValueError(f"{uri!r}: a directory is written as a path, such as ./dir")
+    known = (*ENGINE_SCHEMES, *HTTP_SCHEMES)
+    if scheme is not None and scheme not in known:
+        near = get_close_matches(scheme, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}://? " if near else ""
+        raise ValueError(f"{uri!r}: there is no {scheme}://; {hint}It can be {_EXAMPLES}")
+    if scheme is not None and not re.match(r"[a-z0-9]+://[^/?#]", uri, re.IGNORECASE):
+        raise ValueError(f"{uri!r} names no {_NAMED[scheme]}; it can be {_EXAMPLES}")
+
+
+def scheme_of(uri: str) -> str | None:
+    """The scheme in lower case; `None` of a path, also of one with a drive letter."""
+    found = _SCHEME.match(uri)
+    return found.group(1).lower() if found else None
+
+
+def without_credentials(uri: str) -> str:
+    """The URI without a user, a password, and a query, which may hold a signature."""
+    return uri if scheme_of(uri) is None else _QUERY.sub("", _USER.sub("", uri))
+
+
+_EXAMPLES = "a directory (./dir), s3://bucket/prefix, az://…, gs://… or http://host:3000"
+_NAMED = {
+    **dict.fromkeys(ENGINE_SCHEMES, "bucket or container"),
+    **dict.fromkeys(HTTP_SCHEMES, "host"),
+}
