@@ -50,7 +50,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
-_CHECKS: Mapping[str, Callable[[Record], object]] = {
+_CHECKS: Mapping[str, Callable[[Any], object]] = {
     "kind": lambda record: record.kind in ("metric", "log"),
     "record_id": lambda record: isinstance(record.record_id, str) and record.record_id,
     "date": lambda record: _is_number(record.date) and record.date >= 0,

@@ -7,8 +7,7 @@ from pytest_runlog.infino.sinks import check_uri, without_credentials
 
 @pytest.mark.parametrize(
     "uri",
-    "./dir /var/infino ~/infino C:\\infino s3://bucket s3://bucket/prefix az://container/x "
-    "gs://bucket/x http://localhost:3000 HTTPS://host".split(),
+    ["./dir", "/var/infino", "~/infino", "C:\\infino", "s3://bucket", "s3://bucket/prefix", "az://container/x", "gs://bucket/x", "http://localhost:3000", "HTTPS://host"],
 )
 def test_directories_buckets_and_servers_are_places_for_records(uri: str) -> None:
     check_uri(uri)
