@@ -234,13 +234,17 @@ def _is_of_branch(run: Run) -> bool:
 
 
 def _is_streamed(run: Run) -> bool:
-    """Whether `stream()` was called: a model may report tokens without, and answer at once."""
-    generations = [
-        generation
+    """Whether `stream()` was called: a model may report tokens without, and answer at once.
+
+    Streamed, it ends with a chunk of all it gave, also where it failed. Before, nobody knows.
+    """
+    if not run.is_model or run.response is None:
+        return True
+    return any(
+        type(generation).__name__.endswith("Chunk")
         for prompt in getattr(run.response, "generations", None) or []
         for generation in prompt
-    ]
-    return all(type(generation).__name__.endswith("Chunk") for generation in generations)
+    )
 
 
 def _copy(operation: Operation) -> Operation:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jsonpatch
 import pytest
 from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tracers.log_stream import RunLogPatch
 
 import pytest_runlog
 from support.chains import QUESTION, agent, question_chain, retriever, search
 from support.doors import CASES, INPUT, RACING, TASK, collect, falling_back, step
-from support.models import chat, completion
+from support.models import FakeChat, chat, completion
 from support.observed import Bystander, observe
 from support.patches import (
     ADDED_TO_ENTRIES,
@@ -42,7 +44,7 @@ from support.patches import (
     without,
     without_node_chunks,
 )
-from support.programs import COMPOSED, FAILING, GRAPHS, UNSTREAMED, Program, always, yielding
+from support.programs import COMPOSED, FAILING, GRAPHS, UNSTREAMED, Program, always, to, yielding
 from support.versions import HAS_V3_EVENTS
 
 if TYPE_CHECKING:
@@ -224,7 +226,59 @@ def test_what_another_handler_makes_a_model_stream_is_not_what_the_root_streamed
     assert log.root.state["final_output"] == message
 
 
+def test_nor_is_it_if_the_model_fails_part_way() -> None:
+    with pytest_runlog.record() as log:
+        run(FAILING["branch to a model alone that breaks"], DRIVERS["invoke"], stock_handler())
+
+    assert [str(chunk.value.content) for chunk in log.models[-1].chunks] == ["one ", "two "]
+    assert log.root.state["streamed_output"] == []
+
+
+class Refused(Exception):
+    """An error with the response of a provider, which LangChain adds to what was generated."""
+
+    response = SimpleNamespace(status_code=500, headers={}, json=dict)
+
+
+class Refusing(FakeChat):
+    """Fails so when it has streamed a word."""
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        yield next(super()._stream(*args, **kwargs))
+        raise Refused
+
+
+def test_what_a_branch_streamed_until_its_provider_refused_is_what_the_root_streamed() -> None:
+    given: list[Any] = []
+
+    with pytest_runlog.record() as log, suppress(Refused):
+        given.extend(to(Refusing(answers=["hello there"])).stream("x"))
+
+    assert [str(chunk.content) for chunk in given] == ["hello "]
+    assert log.root.state["streamed_output"] == given
+
+
 # --- What cannot be known from callbacks ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("door", "at_the_end"), [("stream", ["hello ", "there", ""]), ("invoke", [])]
+)
+@pytest.mark.parametrize("name", ["branch to a model", "fallbacks of a model"])
+def test_nobody_is_told_whether_a_model_is_streamed_until_it_ends(
+    name: str, door: str, at_the_end: list[str]
+) -> None:
+    # So what it reports counts as the root's while it runs, as it is if the root is streamed.
+    with pytest_runlog.record() as log:
+        reader = Reader(log)
+        run(COMPOSED[name], DRIVERS[door], reader, stock_handler())
+
+    def streamed_in(patches: list[RunLogPatch]) -> list[str]:
+        return [str(chunk.content) for chunk in applied(patches)["streamed_output"]]
+
+    in_between = map(streamed_in, reader.read[str(log.root.id)])
+    assert max(in_between, key=len) == ["hello ", "there", ""]
+    assert streamed_in(log.root.patches) == at_the_end
 
 
 @programs(UNSTREAMED)
@@ -241,11 +295,16 @@ def test_nobody_is_told_whether_a_root_that_does_not_stream_is_streamed(program:
     assert ours == theirs
 
 
-def test_fallbacks_by_another_name_are_not_known_to_be_fallbacks() -> None:
+@pytest.mark.parametrize("where", ["in the chain", "in the config"])
+def test_fallbacks_by_another_name_are_not_known_to_be_fallbacks(where: str) -> None:
     # They have the name to tell them by; and what they call may name no parent (langchain#36072).
-    with pytest_runlog.record() as log:
-        state, _ = streamed_state(falling_back().with_config(run_name="named"), INPUT)
+    named: RunnableConfig = {"run_name": "named"}
+    chain = falling_back().with_config(named) if where == "in the chain" else falling_back()
 
+    with pytest_runlog.record() as log:
+        state, _ = streamed_state(chain, INPUT, named if where == "in the config" else None)
+
+    assert log.roots.names == ["named"]
     assert state["streamed_output"] == ["JSON ", "Patch", ""]
     assert root_of(log, state).state["streamed_output"] == []
     assert root_of(log, state).state["final_output"] == state["final_output"]

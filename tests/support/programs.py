@@ -369,6 +369,7 @@ FAILING: dict[str, Program] = {
         lambda: RunnableLambda(lambda value: question_chain(down())), INPUT
     ),
     "branch to a model that breaks": Program(lambda: to(question_chain(breaking())), INPUT),
+    "branch to a model alone that breaks": Program(lambda: to(breaking()), "x"),
     "branch whose condition fails": Program(
         lambda: RunnableBranch((undecided, step("a")), step("b")), "x"
     ),
