@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_runlog.infino.payloads import Payload
+    from pytest_runlog.infino.payloads import Kind, Payload
 
 DEFAULT_INDEX = "default"
 """The one index that the server has from the start."""
@@ -55,7 +55,24 @@ def sender_for(client: InfinoClient, index: str = DEFAULT_INDEX) -> Send:
     `index` is where clients put it that ask for one. Raises `TypeError` for an object that
     is no client.
     """
-    methods = {"log": "append_log", "metric": _metric_method(client)}
+    append = appender_for(client, index)
+
+    def send(payload: Payload) -> None:
+        status = getattr(append(payload.kind, payload.body), "status_code", None)
+        if isinstance(status, int) and status >= 400:
+            raise Refused(status)
+
+    return send
+
+
+def appender_for(
+    client: InfinoClient, index: str = DEFAULT_INDEX
+) -> Callable[[Kind, dict[str, Any] | list[dict[str, Any]]], Any]:
+    """A function that passes a body, or a list of them, to this client, and gives its answer.
+
+    Raises `TypeError` for an object that is no client.
+    """
+    methods = {"log": "append_log", "metric": metric_method(client)}
     for method in methods.values():
         if not callable(getattr(client, method, None)):
             raise TypeError(
@@ -64,17 +81,11 @@ def sender_for(client: InfinoClient, index: str = DEFAULT_INDEX) -> Send:
             )
     takes_index = {kind: wants_index(getattr(client, name)) for kind, name in methods.items()}
 
-    def send(payload: Payload) -> None:
-        append = getattr(client, methods[payload.kind])
-        if takes_index[payload.kind]:
-            response = append(index, payload.body)
-        else:
-            response = append(payload.body)
-        status = getattr(response, "status_code", None)
-        if isinstance(status, int) and status >= 400:
-            raise Refused(status)
+    def append(kind: Kind, body: dict[str, Any] | list[dict[str, Any]]) -> Any:
+        method = getattr(client, methods[kind])
+        return method(index, body) if takes_index[kind] else method(body)
 
-    return send
+    return append
 
 
 def wants_index(append: Callable[..., Any]) -> bool:
@@ -113,7 +124,8 @@ def default_client() -> InfinoClient:
     return client
 
 
-def _metric_method(client: InfinoClient) -> str:
+def metric_method(client: InfinoClient) -> str:
+    """The name of the method that sends metrics."""
     # Some generations have an append_ts that does not work, so it comes second.
     if hasattr(client, "append_metric") or not hasattr(client, "append_ts"):
         return "append_metric"

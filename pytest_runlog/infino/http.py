@@ -1,0 +1,74 @@
+"""The sink of `http://…`: Infino's retired server."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from pytest_runlog.infino.client_sink import ClientSink
+from pytest_runlog.infino.clients import DEFAULT_INDEX
+from pytest_runlog.infino.posting import PAUSES, Deadline, deliver
+from pytest_runlog.infino.server import Server
+from pytest_runlog.infino.sinks import without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_runlog.infino.clients import InfinoClient
+    from pytest_runlog.infino.records import Record
+    from pytest_runlog.infino.sinks import Sink
+
+
+class HttpSink:
+    """Delivers to the server at an address, through `infinopy` where that is installed.
+
+    Without it the routes of the server's generation are found by asking. The address may have
+    a path, a name and a password, and in `?index=NAME` the index that servers put records in
+    which have several. All that is sent is sent within `deadline` seconds from now. Raises
+    `ValueError` for what is no address.
+    """
+
+    def __init__(self, uri: str, deadline: float, *, pauses: Sequence[float] = PAUSES) -> None:
+        try:
+            parts = urlsplit(uri)
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"{without_credentials(uri)!r} is no address: {error}") from None
+        index = parse_qs(parts.query).get("index", [DEFAULT_INDEX])[-1]
+        address = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        client = _infinopy(address)
+        self._sink: Sink
+        if client is not None:
+            self._sink = ClientSink(client, deadline, index, pauses=pauses)
+        else:
+            self._sink = _ServerSink(address, deadline, index, pauses)
+
+    def send(self, records: Sequence[Record]) -> None:
+        """Deliver these records. Raises `NotDelivered`."""
+        self._sink.send(records)
+
+
+class _ServerSink:
+    def __init__(self, address: str, deadline: float, index: str, pauses: Sequence[float]) -> None:
+        self._deadline = Deadline.after(deadline)
+        self._pauses = pauses
+        self._route = Server(address, self._deadline, index)
+
+    def send(self, records: Sequence[Record]) -> None:
+        deliver(records, self._route, self._deadline, self._pauses)
+
+
+def _infinopy(address: str) -> InfinoClient | None:
+    """A client of `infinopy` for this address, if there is an `infinopy`."""
+    try:
+        client_class = import_module("infinopy").InfinoClient
+    except (ImportError, AttributeError):
+        return None
+    client: InfinoClient
+    try:
+        client = client_class(address)
+    except TypeError:  # 0.0.1 takes no address
+        client = client_class()
+        client.base_url = address  # type: ignore[attr-defined]
+    return client
