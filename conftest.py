@@ -1,11 +1,25 @@
-"""Tests run pytest inside pytest."""
+"""Tests run pytest inside pytest, and in any order.
+
+    RUNLOG_TEST_ORDER=1 python -m pytest
+
+shuffles the tests by that seed; under pytest-xdist, too.
+"""
 
 from __future__ import annotations
+
+import os
+import random
 
 import pytest
 import syrupy
 
 pytest_plugins = ["pytester"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seed = os.environ.get("RUNLOG_TEST_ORDER")
+    if seed is not None:
+        random.Random(seed).shuffle(items)  # noqa: S311 (no cryptography)
 
 
 # With one of these pytest prints otherwise: a CI has summaries that are not cut, for one.

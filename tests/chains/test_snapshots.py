@@ -1,9 +1,10 @@
 """Stored snapshots pass however the runs of a chain race.
 
 Each chain is recorded some times, with random pauses in its steps, and compared with the one
-file that is stored for it. For a thorough check, record it more often:
+file that is stored for it. For a thorough check, record it more often, in another order:
 
-    RUNLOG_SNAPSHOT_RUNS=300 python -m pytest tests/chains/test_snapshots.py -n 2
+    export RUNLOG_SNAPSHOT_RUNS=300 RUNLOG_TEST_ORDER=1
+    python -m pytest tests/chains/test_snapshots.py -n 2
 """
 
 from __future__ import annotations
