@@ -214,13 +214,17 @@ class InfinoCallbackHandler(BaseCallbackHandler):
         """Log the error, if it arose in this retriever."""
         self._failed(run_id, parent_run_id, "retriever", error)
 
-    def _ignore(self, *args: Any, **kwargs: Any) -> None:
+    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
         """Do nothing."""
 
-    on_llm_new_token = _ignore
-    on_agent_action = _ignore
-    on_agent_finish = _ignore
-    on_text = _ignore
+    def on_agent_action(self, action: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def on_agent_finish(self, finish: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def on_text(self, text: str, **kwargs: Any) -> None:
+        """Do nothing."""
 
     def _started(
         self, run_id: UUID | None, type_: str, inputs: Any, tags: list[str] | None

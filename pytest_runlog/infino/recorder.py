@@ -71,9 +71,11 @@ class InfinoRecorder(HasTree):
             name: str(value) if isinstance(value, UUID) else value for name, value in labels.items()
         }
         return [
-            body[key]
-            for body in self.metrics
-            if key in body and wanted.items() <= (body.get("labels") or {}).items()
+            call.body[key]
+            for call in self.calls
+            if call.kind == "metric"
+            and key in call.keys
+            and wanted.items() <= (call.body.get("labels") or {}).items()
         ]
 
     def tree(self, level: Level = "structure") -> str:

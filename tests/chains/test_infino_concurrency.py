@@ -227,6 +227,62 @@ def test_of_64_tasks_that_share_a_handler_each_call_is_joined_by_its_run_id(
     assert joined(client) == of_each_call()
 
 
+ENDS = [number * 29 % TOGETHER for number in range(TOGETHER)]
+"""The order in which calls end that began in the order of their numbers."""
+
+
+def told_of_each(client: ListClient) -> dict[str, tuple[list[float], list[int]]]:
+    """The latencies and the errors that were sent of each call, by its prompt."""
+    runs = by_run(client.calls).values()
+    return {run["prompt"][0]: (run["latency"], run["error"]) for run in runs}
+
+
+def test_of_64_threads_that_share_a_handler_each_latency_and_error_is_its_own(
+    handler: InfinoCallbackHandler, client: ListClient, clock: HandClock
+) -> None:
+    models = [assembled(number, Gate()) for number in range(TOGETHER)]
+    began, calls, expected = [], [], {}
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        for number, model in enumerate(models):
+            began.append(clock.ns)
+            calls.append(pool.submit(model.invoke, str(number), {"callbacks": [handler]}))
+            model.gate.await_arrival()
+            clock.move(0.01 * number)
+        for number in ENDS:
+            clock.move(0.1)
+            expected[str(number)] = ([(clock.ns - began[number]) / 1e9], [number % 2])
+            models[number].gate.open()
+            calls[number].exception(30)
+
+    assert told_of_each(client) == expected
+
+
+def test_of_64_tasks_that_share_a_handler_each_latency_and_error_is_its_own(
+    handler: InfinoCallbackHandler, client: ListClient, clock: HandClock
+) -> None:
+    expected = {}
+
+    async def drive() -> None:
+        models = [assembled(number, AsyncGate()) for number in range(TOGETHER)]
+        began, calls = [], []
+        for number, model in enumerate(models):
+            began.append(clock.ns)
+            call = model.ainvoke(str(number), {"callbacks": [handler]})
+            calls.append(asyncio.create_task(call))
+            await model.gate.await_arrival()
+            clock.move(0.01 * number)
+        for number in ENDS:
+            clock.move(0.1)
+            expected[str(number)] = ([(clock.ns - began[number]) / 1e9], [number % 2])
+            models[number].gate.open()
+            await asyncio.wait([calls[number]])
+            assert (calls[number].exception() is not None) == number % 2
+
+    asyncio.run(drive())
+
+    assert told_of_each(client) == expected
+
+
 def test_of_event_loops_in_threads_each_call_is_joined_by_its_run_id(
     handler: InfinoCallbackHandler, client: ListClient
 ) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import Generation, LLMResult
 
@@ -71,7 +72,26 @@ def invoke(model: Any, config: Any) -> None:
 
 
 def batch(model: Any, config: Any) -> None:
-    model.batch(PROMPTS, config)
+    # One after another: two handlers on several threads are not called in one order.
+    model.batch(PROMPTS, {**config, "max_concurrency": 1})
+
+
+def abatch(model: Any, config: Any) -> None:
+    asyncio.run(model.abatch(PROMPTS, {**config, "max_concurrency": 1}))
+
+
+def astream_events(model: Any, config: Any) -> None:
+    async def drive() -> None:
+        async for _ in model.astream_events(PROMPTS[0], config, version="v2"):
+            pass
+
+    asyncio.run(drive())
+
+
+def from_a_cache(model: Any, config: Any) -> None:
+    cached = model.model_copy(update={"cache": InMemoryCache()})
+    for _ in range(2):
+        cached.invoke(PROMPTS[0], config)
 
 
 def generate(model: Any, config: Any) -> None:
@@ -102,7 +122,17 @@ def agenerate(model: Any, config: Any) -> None:
     asyncio.run(model.agenerate(PROMPTS, callbacks=config["callbacks"]))
 
 
-OF_BOTH_KINDS = [invoke, batch, stream, in_a_chain, ainvoke, astream]
+OF_BOTH_KINDS = [
+    invoke,
+    batch,
+    stream,
+    in_a_chain,
+    ainvoke,
+    astream,
+    abatch,
+    astream_events,
+    from_a_cache,
+]
 """Ways to run a model that chat models have too."""
 
 

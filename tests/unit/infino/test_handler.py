@@ -93,6 +93,26 @@ def test_the_constructor_is_that_of_langchains_class_and_takes_a_client() -> Non
     assert ours["client"].kind == ours["index"].kind == inspect.Parameter.KEYWORD_ONLY
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_has_the_parameters_of_langchains_class_and_needs_no_others(
+    method: str,
+) -> None:
+    theirs = [*inspect.signature(getattr(LANGCHAINS_CLASS, method)).parameters.values()]
+    ours = inspect.signature(getattr(InfinoCallbackHandler, method)).parameters
+
+    for parameter in theirs:
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:  # any of these is taken
+            assert parameter.name in ours or "kwargs" in ours
+        else:
+            same = ours[parameter.name]
+            assert (same.kind, same.default) == (parameter.kind, parameter.default)
+    required = {name for name, given in ours.items() if given.default is given.empty}
+    assert required <= {parameter.name for parameter in theirs}
+    assert [name for name in ours if name in {given.name for given in theirs}] == [
+        parameter.name for parameter in theirs if parameter.name in ours
+    ]
+
+
 def test_what_it_was_made_with_is_in_its_attributes(client: ListClient) -> None:
     handler = InfinoCallbackHandler("model", "1", True, client=client)
 

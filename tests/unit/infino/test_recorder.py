@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from pytest_runlog import InfinoCallbackHandler, InfinoRecorder, RunLogCallbackHandler
+from support.infino import langchains_handler
 from support.models import FakeCompletion, chat
 
 if TYPE_CHECKING:
@@ -100,6 +101,27 @@ def test_a_series_can_be_asked_for_by_labels(recorder: InfinoRecorder) -> None:
     assert recorder.series("latency", run_id=str(run_id)) == [3]
     assert recorder.series("latency", run_id=run_id) == [3]
     assert recorder.series("latency", nowhere="x") == []
+
+
+@pytest.mark.parametrize("key", ["date", "labels"])
+def test_what_every_metric_has_is_no_series(recorder: InfinoRecorder, key: str) -> None:
+    recorder.append_metric(metric("latency", 0.5))
+
+    assert recorder.series(key) == []
+
+
+def test_a_label_may_be_of_any_type(recorder: InfinoRecorder) -> None:
+    recorder.append_metric(metric("latency", 0.5, tags=["a"]))
+
+    assert recorder.series("latency", tags=["a"]) == [0.5]
+    assert recorder.series("latency", tags=["b"]) == []
+
+
+def test_langchains_own_handler_takes_it_as_its_client(recorder: InfinoRecorder) -> None:
+    run(FakeCompletion(), langchains_handler(recorder))
+
+    assert [body["prompt"] for body in recorder.logs if "prompt" in body] == ["hi"]
+    assert recorder.series("total_tokens") == [9]
 
 
 def test_a_payload_may_be_given_by_name(recorder: InfinoRecorder) -> None:
