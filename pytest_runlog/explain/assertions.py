@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_runlog.explain.view import times_text, with_article
 from pytest_runlog.explain.wording import nothing_recorded
 from pytest_runlog.measures.units import count_text, seconds_text
-from pytest_runlog.model.claims import gap_ns, is_part
+from pytest_runlog.model.claims import gap_ns, is_or_asked, is_part
 from pytest_runlog.model.runs import walk
 from pytest_runlog.model.text import quote
 
@@ -44,6 +44,7 @@ _RETRIES = (
     "makes by itself (`max_retries`) are not."
 )
 _FALLBACKS = "A fallback is what is tried next, with the same inputs, where something failed."
+_FAILED_TOO = "What is tried and fails too is no fallback: see `runlog.errors`."
 _NOTHING = "it streamed nothing"
 _STREAMS = "`invoke` streams nothing, and a step that waits for all of its input streams one chunk."
 _CONSUME = "Take all chunks of the stream before this, for example with `list(chain.stream(…))`."
@@ -240,7 +241,9 @@ def did_not_fall_back(view: View, to: str | None, found: Sequence[Fallback]) -> 
         lines.append(f"  {_with_model(view, tried)} was tried when {failure}{too}")
     marked = [fallback.tried for fallback in found]
     seen = f"{'this was' if len(found) == 1 else 'these were'} tried{near}"
-    return view.failure(expected, seen, lines=lines, marked=marked, advice=_FALLBACKS)
+    is_meant = any(to is None or is_or_asked(tried, to) for tried in marked)
+    advice = _FAILED_TOO if is_meant else _FALLBACKS
+    return view.failure(expected, seen, lines=lines, marked=marked, advice=advice)
 
 
 def _with_model(view: View, run: Run) -> str:

@@ -16,9 +16,11 @@ import hashlib
 import math
 import re
 from collections import deque
+from collections.abc import Mapping
 from datetime import date, time
-from enum import Enum
+from enum import Enum, Flag
 from pathlib import PurePath
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,7 +34,7 @@ from pytest_runlog.model.masking import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from typing import TypeAlias
 
 Data: TypeAlias = Any
@@ -248,18 +250,20 @@ class _Conversion:
             return self.mapping(value, path, depth)
         if issubclass(cls, (list, tuple, deque)):
             return [
-                self.convert(item, f"{path}[{index}]", secret=False, depth=depth)
-                for index, item in enumerate(value)
+                self.convert(item, f"{path}[{index}]", secret=is_secret_key(name), depth=depth)
+                for index, (name, item) in enumerate(_items_of(value))
             ]
         if issubclass(cls, (set, frozenset)):
             items = [self.convert(item, f"{path}[]", secret=False, depth=depth) for item in value]
             return sorted(items, key=repr)
+        if issubclass(cls, Mapping):
+            return self.mapping(dict(value), path, depth)
         if _is_secret(cls):
             return SECRET
         if issubclass(cls, (bytes, bytearray, memoryview)):
             return _binary(bytes(value))
         if issubclass(cls, Enum):
-            return self.mask.text(f"{_type_name(value)}.{value.name}")
+            return self.mask.text(f"{_type_name(value)}.{_member_name(value)}")
         if issubclass(cls, str):
             return self.mask.text(str.__str__(value))
         if issubclass(cls, UUID):
@@ -408,7 +412,7 @@ def _is_made_up(value: Any, id_: Any) -> bool:
 
 
 def _fields_of(value: Any) -> dict[str, Any] | None:
-    """The fields of a pydantic model, a dataclass or a `Send`, as they lie."""
+    """The fields of a pydantic model, a dataclass and their like, as they lie."""
     cls = type(value)
     if dataclasses.is_dataclass(cls):
         return {
@@ -420,7 +424,15 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
         fields = dict(vars(value))
         extra = getattr(value, "__pydantic_extra__", None)
         return {**fields, **extra} if extra else fields
-    if _is_of_langgraph(cls, "Send"):  # which is neither, and holds a state
+    if hasattr(cls, "__attrs_attrs__"):
+        return {
+            field.name: getattr(value, field.name)
+            for field in cls.__attrs_attrs__
+            if field.repr and hasattr(value, field.name)
+        }
+    if cls is SimpleNamespace:
+        return dict(vars(value))
+    if _is_of_langgraph(cls, "Send"):  # which is none of these, and holds a state
         return {name: item for name in cls.__slots__ if (item := getattr(value, name)) is not None}
     return None
 
@@ -437,16 +449,34 @@ def _look_into(value: Any, *, secret: bool) -> tuple[str | None, list[tuple[str,
 def _members(value: Any) -> list[tuple[str, Any]]:
     """What a value contains, with the names of what has one."""
     cls = type(value)
-    if issubclass(cls, dict):
-        items = list(dict.items(value))
+    if issubclass(cls, (list, tuple, set, frozenset, deque)):
+        return _items_of(value)
+    if issubclass(cls, Mapping):
+        items = list(dict.items(value if issubclass(cls, dict) else dict(value)))
         return [
             (str.__str__(key) if issubclass(type(key), str) else "", item) for key, item in items
         ]
-    if issubclass(cls, (list, tuple, set, frozenset, deque)):
-        return [("", item) for item in list(value)]
     if issubclass(cls, BaseException):
         return [("", argument) for argument in value.args]
     return list((_fields_of(value) or {}).items())
+
+
+def _items_of(value: Iterable[Any]) -> list[tuple[str, Any]]:
+    """The items of a list, a tuple or a set, with the names that a `NamedTuple` has for them."""
+    names, items = getattr(type(value), "_fields", ()), list(value)
+    if not isinstance(names, tuple):
+        names = ()
+    return [*zip(map(str, names), items), *(("", item) for item in items[len(names) :])]
+
+
+def _member_name(member: Enum) -> str:
+    """The name of a member of an enumeration; several flags have one from Python 3.11 on."""
+    if not isinstance(member, Flag) or member.name in type(member).__members__:
+        return member.name
+    single = [flag for flag in type(member) if flag.value.bit_count() == 1]
+    names = [str(flag.name) for flag in single if flag.value & member.value]
+    rest = member.value & ~sum(flag.value for flag in single)
+    return "|".join([*names, str(rest)] if rest or not names else names)
 
 
 def _is_secret(cls: type) -> bool:

@@ -46,7 +46,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _RUN_ID = re.compile(rf"\b(?:lc_|(?:lc_)?run-{{1,2}}){_UUID}(?:-\d+)?\b")
 _ANY_UUID = re.compile(_UUID)
-_ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+(?=[^<>]*>|, file \")")
+_ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+(?=[^<>]*>|, file [\"'])")
 _MOCK_ADDRESS = re.compile(r"(<\w*Mock\b[^<>]*\bid=)'\d+'(?=>)")
 _INTERRUPT_ID = re.compile(r"(?<=\bid=)'[0-9a-f]{32}'(?=[,)])")
 _SHORTEST_PART = 6

@@ -341,14 +341,19 @@ def test_a_fallback_that_failed_too(tried: RunLogCapture) -> None:
         >     Chat (chat_model) ERROR
         >     Chat (chat_model)
             parse (chain) ERROR
-        A fallback is what is tried next, with the same inputs, where something failed.
+        What is tried and fails too is no fallback: see `runlog.errors`.
     """)
 
 
 def test_a_fallback_by_a_name_that_is_near(tried: RunLogCapture) -> None:
-    first = message_of(lambda: tried.assert_fell_back(to="smal")).splitlines()[0]
+    message = message_of(lambda: tried.assert_fell_back(to="smal")).splitlines()
 
-    assert first == "expected a fallback to 'smal', but these were tried (did you mean 'small'?):"
+    assert message[0] == (
+        "expected a fallback to 'smal', but these were tried (did you mean 'small'?):"
+    )
+    assert message[-1] == (
+        "A fallback is what is tried next, with the same inputs, where something failed."
+    )
 
 
 def test_no_fallback(log: RunLogCapture) -> None:

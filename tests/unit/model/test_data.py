@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections import OrderedDict, defaultdict, deque
+from collections import ChainMap, OrderedDict, UserDict, defaultdict, deque
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import Enum, Flag, IntEnum
+from enum import Enum, Flag, IntEnum, IntFlag
 from pathlib import PurePosixPath
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple, NoReturn
 from unittest.mock import MagicMock, Mock
 from uuid import UUID
 
+import attrs
 import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
@@ -61,6 +63,12 @@ class Level(IntEnum):
 class Right(Flag):
     READ = 1
     WRITE = 2
+    BOTH = 3
+    LEND = 4
+
+
+class Bits(IntFlag):
+    LOW = 1
 
 
 class Pair(NamedTuple):
@@ -78,6 +86,18 @@ class Point:
 class Slotted:
     __slots__ = ("x",)
     x: int
+
+
+@attrs.define
+class Login:
+    user: str
+    password: str
+    cache: object = attrs.field(default=None, repr=False)
+
+
+class Account(NamedTuple):
+    user: str
+    password: str
 
 
 class Settings(BaseModel):
@@ -119,6 +139,13 @@ def type_name(value: object) -> str:
         (Mode.FAST, "Mode.FAST"),
         (Level.LOW, "Level.LOW"),
         (Right.READ, "Right.READ"),
+        (Right.READ | Right.WRITE, "Right.BOTH"),
+        (Right.LEND | Right.READ, "Right.READ|LEND"),
+        (Right.READ & Right.WRITE, "Right.0"),
+        (Bits(5), "Bits.LOW|4"),
+        (MappingProxyType({"a": {3, 1, 2}}), {"a": [1, 2, 3]}),
+        (UserDict(a=1), {"a": 1}),
+        (ChainMap({"a": 1}, {"b": 2}), {"a": 1, "b": 2}),
         (ID, str(ID)),
         (date(2024, 1, 2), "2024-01-02"),
         (time(3, 4), "03:04:00"),
@@ -171,6 +198,19 @@ def test_dataclasses_and_pydantic_models_are_shown_by_their_fields() -> None:
         "name": "a",
         "key": "<secret>",
         "more": [1],
+    }
+
+
+def test_so_are_namespaces_and_classes_of_attrs() -> None:
+    assert data(SimpleNamespace(b={2, 1}, a="x")) == {
+        "@type": "SimpleNamespace",
+        "b": [1, 2],
+        "a": "x",
+    }
+    assert data(Login("Jane", "", cache=Plain())) == {
+        "@type": "Login",
+        "user": "Jane",
+        "password": "",
     }
 
 
@@ -577,6 +617,22 @@ def test_under_the_key_of_a_secret_nothing_and_switches_are_shown(blank: Any) ->
 def test_a_secret_of_pydantic_is_one_under_any_key(secret: Any) -> None:
     assert "abc" not in json.dumps(data({"x": secret}))
     assert secrets_in([secret]) == {"abc"}
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        MappingProxyType({"password": "pass-word"}),
+        UserDict(password="pass-word"),
+        SimpleNamespace(password="pass-word"),
+        Login("Jane", "pass-word"),
+        Account("Jane", "pass-word"),
+    ],
+    ids=type_name,
+)
+def test_a_field_can_be_the_key_of_a_secret(holder: Any) -> None:
+    assert "pass-word" not in json.dumps(data(holder))
+    assert secrets_in([holder]) == {"pass-word"}
 
 
 def test_a_secret_of_a_type_of_the_users_is_one() -> None:

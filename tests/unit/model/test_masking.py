@@ -163,6 +163,10 @@ def test_ids_of_runs_are_masked_but_not_other_ids(text: str, masked: str) -> Non
             '<code object f at 0x12, file "<stdin>", line 1>',
             '<code object f at 0x…, file "<stdin>", line 1>',
         ),
+        (
+            "<frame at 0x12, file 'a.py', line 1, code <module>>",
+            "<frame at 0x…, file 'a.py', line 1, code <module>>",
+        ),
         ("<Mock name='a.b' id='140234'>", "<Mock name='a.b' id=…>"),
         ("<MagicMock spec='str' id='140234'>", "<MagicMock spec='str' id=…>"),
         ("look at 0x7f00 in the dump", "look at 0x7f00 in the dump"),
