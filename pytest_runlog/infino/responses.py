@@ -113,7 +113,10 @@ def _text(response: Any) -> str:
     raw = getattr(response, "raw", None)
     if raw is None or getattr(response, "_content_consumed", True):
         return str(getattr(response, "text", ""))[:READ_LIMIT]
-    body: bytes = raw.read(READ_LIMIT, decode_content=True)
+    try:
+        body: bytes = raw.read(READ_LIMIT, decode_content=True)
+    except Exception:  # the status says enough
+        return ""
     return body.decode("utf-8", "replace")
 
 

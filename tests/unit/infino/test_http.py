@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
+import threading
+from contextlib import suppress
 from math import nan
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from pytest_runlog.infino.http import HttpSink
 from pytest_runlog.infino.posting import LEAST_LIMIT, MOST_REJECTED, PAUSES
@@ -533,6 +537,39 @@ def test_a_server_that_does_not_even_accept_a_connection_holds_nothing_up() -> N
     assert ids(refused.records) == ids(some(2))
 
 
+def test_an_answer_that_comes_byte_by_byte_holds_nothing_up() -> None:
+    over = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+            while not over.wait(0.01):  # less than any timeout of a read
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip, args=[listening])
+        dripping.start()
+        refused = refusal(f"http://127.0.0.1:{listening.getsockname()[1]}", some(2), deadline=0.3)
+        over.set()
+        dripping.join(30)
+
+    assert "was not done within 0.3 s" in refused.reason
+    assert ids(refused.records) == ids(some(2))
+
+
+def test_an_answer_that_cannot_be_read_is_known_by_its_status(latest: InfinoServer) -> None:
+    latest.next_answers = [says(418, "no gzip", Content_Encoding="gzip")]
+
+    assert refusal(latest.url, some(1)).reason == f"{latest.url} answered 418"
+
+
+def test_an_answer_without_end_is_read_no_further_than_it_is_shown(latest: InfinoServer) -> None:
+    latest.next_answers = [says(418, "x" * 5_000_000)]
+
+    assert refusal(latest.url, some(1)).reason == f"{latest.url} answered 418 {'x' * 200!r}"
+
+
 def test_what_arrived_before_a_server_went_mute_is_not_reported(
     latest: InfinoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -590,6 +627,46 @@ def test_a_server_that_speaks_no_tls_is_told_apart(latest: InfinoServer) -> None
 
     assert refused.reason.startswith(f"TLS with {latest.url.replace('http:', 'https:')} failed, ")
     assert refused.reason.endswith("a server without TLS has an address with http://")
+
+
+@pytest.fixture
+def trusted() -> Iterator[tuple[InfinoServer, str]]:
+    """A server with TLS, and a file with the certificate that vouches for it."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with (
+        authority.cert_pem.tempfile() as certificates,
+        serving(InfinoServer("index"), tls=context) as server,
+    ):
+        yield server, certificates
+
+
+def test_a_server_with_tls_is_trusted_by_the_certificates_that_a_variable_names(
+    trusted: tuple[InfinoServer, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, certificates = trusted
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificates)
+
+    send(server.url, some(1))
+
+    assert len(server.index.record_ids) == 2
+
+
+def test_a_server_that_nobody_vouches_for_gets_nothing(
+    trusted: tuple[InfinoServer, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = trusted
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+
+    refused = refusal(server.url, some(2), pauses=[3600])
+
+    assert refused.reason.startswith(f"TLS with {server.url} failed, ")
+    assert "CERTIFICATE_VERIFY_FAILED" in refused.reason
+    assert "; REQUESTS_CA_BUNDLE can name a file of certificates to trust" in refused.reason
+    assert ids(refused.records) == ids(some(2))
+    assert server.requests == []
 
 
 def test_a_proxy_that_fails_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
