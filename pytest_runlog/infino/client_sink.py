@@ -12,7 +12,7 @@ from pytest_runlog.infino.clients import (
     metric_method,
     wants_index,
 )
-from pytest_runlog.infino.posting import PAUSES, Answer, Deadline, Failed, deliver
+from pytest_runlog.infino.posting import Answer, Deadline, Failed, deliver
 from pytest_runlog.infino.responses import answer_of, failure_of
 from pytest_runlog.infino.server import Server, host_of, is_loopback
 from pytest_runlog.infino.sinks import without_credentials
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from pytest_runlog.infino.records import Record
 
 
-class ClientSink:
+class InfinoClientSink:
     """Delivers to a client, in the calls of its generation, with lists of payloads.
 
-    `client` has `append_log`, and `append_metric` or `append_ts`; `index` is where clients put
-    records that ask for an index. All that is sent is sent within `deadline` seconds from now,
-    though the clients know no timeouts. Raises `TypeError` for an object that is no client.
+    `client` has `append_log`, and `append_metric` or `append_ts`, as has `infinopy` of any
+    generation; `index` is where clients put records that ask for an index. All is done within
+    `deadline` seconds from now, though the clients know no timeouts. Raises `TypeError` for an
+    object that is no client.
     """
 
     def __init__(
@@ -39,17 +40,14 @@ class ClientSink:
         client: InfinoClient,
         deadline: float = 10.0,
         index: str = DEFAULT_INDEX,
-        *,
-        pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._deadline = Deadline.after(deadline)
-        self._pauses = pauses
         self._route = _ClientRoute(client, index, self._deadline)
 
     def send(self, records: Sequence[Record]) -> None:
-        """Deliver these records. Raises `NotDelivered`."""
+        """Deliver these records. Raises `NotDelivered` with those that did not arrive."""
         with _without_proxy(self._route.address):
-            deliver(records, self._route, self._deadline, self._pauses)
+            deliver(records, self._route, self._deadline)
 
 
 class _ClientRoute:
@@ -87,7 +85,7 @@ class _ClientRoute:
         said = f"{self.where} answered {status} to {route}, which the client posts to"
         server = _server_without(ours, kind, status, logs_arrive=self._logs_arrive)
         if server is None:
-            return f"{said}; is that the address of an Infino server?"
+            return f"{said}, so it may be no Infino server; give the right address"
         return (
             f"{said}: client and server are of different generations. This client is made for "
             f"servers {ours.servers}, and the server is one {server.servers}: use "

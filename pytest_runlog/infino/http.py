@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from pytest_runlog.infino.client_sink import ClientSink
+from pytest_runlog.infino.client_sink import InfinoClientSink
 from pytest_runlog.infino.clients import DEFAULT_INDEX
-from pytest_runlog.infino.posting import PAUSES, Deadline, deliver
+from pytest_runlog.infino.posting import Deadline, deliver
 from pytest_runlog.infino.server import Server
 from pytest_runlog.infino.sinks import without_credentials
 
@@ -29,7 +29,7 @@ class HttpSink:
     `ValueError` for what is no address.
     """
 
-    def __init__(self, uri: str, deadline: float, *, pauses: Sequence[float] = PAUSES) -> None:
+    def __init__(self, uri: str, deadline: float) -> None:
         try:
             parts = urlsplit(uri)
             _ = parts.port
@@ -40,9 +40,9 @@ class HttpSink:
         client = _infinopy(address)
         self._sink: Sink
         if client is not None:
-            self._sink = ClientSink(client, deadline, index, pauses=pauses)
+            self._sink = InfinoClientSink(client, deadline, index)
         else:
-            self._sink = _ServerSink(address, deadline, index, pauses)
+            self._sink = _ServerSink(address, deadline, index)
 
     def send(self, records: Sequence[Record]) -> None:
         """Deliver these records. Raises `NotDelivered`."""
@@ -50,13 +50,12 @@ class HttpSink:
 
 
 class _ServerSink:
-    def __init__(self, address: str, deadline: float, index: str, pauses: Sequence[float]) -> None:
+    def __init__(self, address: str, deadline: float, index: str) -> None:
         self._deadline = Deadline.after(deadline)
-        self._pauses = pauses
         self._route = Server(address, self._deadline, index)
 
     def send(self, records: Sequence[Record]) -> None:
-        deliver(records, self._route, self._deadline, self._pauses)
+        deliver(records, self._route, self._deadline)
 
 
 def _infinopy(address: str) -> InfinoClient | None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between tries of one request, before jitter."""
 
+MARGIN = 0.1
+"""The part of the time that is left to say what happened."""
+
 LEAST_LIMIT = 1_000
 """A server that takes no request of so many bytes takes none."""
 
@@ -78,20 +81,15 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """So many seconds from now."""
-        return cls(seconds, Clock.now() + round(seconds * 1e9))
+        """A little less than so many seconds from now: whoever waits so long is told why."""
+        return cls(seconds, Clock.now() + round(seconds * (1 - MARGIN) * 1e9))
 
     def left(self) -> float:
         """Seconds until then, at least 0."""
         return max(self.at - Clock.now(), 0) / 1e9
 
 
-def deliver(
-    records: Sequence[Record],
-    route: Route,
-    deadline: Deadline,
-    pauses: Sequence[float] = PAUSES,
-) -> None:
+def deliver(records: Sequence[Record], route: Route, deadline: Deadline) -> None:
     """Send all records, logs first. Raises `NotDelivered` with those that were not, in time.
 
     The work is done on a thread of its own, since some clients have no timeouts: at the
@@ -99,7 +97,7 @@ def deliver(
     """
     if not records:
         return
-    delivery = _Delivery(records, route, deadline, pauses)
+    delivery = _Delivery(records, route, deadline)
     thread = threading.Thread(target=delivery.run, daemon=True, name=THREAD)
     thread.start()
     try:
@@ -115,13 +113,10 @@ def deliver(
 
 
 class _Delivery:
-    def __init__(
-        self, records: Sequence[Record], route: Route, deadline: Deadline, pauses: Sequence[float]
-    ) -> None:
+    def __init__(self, records: Sequence[Record], route: Route, deadline: Deadline) -> None:
         self._records = records
         self._route = route
         self._deadline = deadline
-        self._pauses = pauses
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._left = dict(enumerate(records))
@@ -151,15 +146,15 @@ class _Delivery:
             self._stopped.set()
             reasons = list(self._reasons)
             if self._left and not reasons:
-                late = (
-                    f"{self._route.where} was not done within {self._deadline.seconds:g} s"
-                    + f" ({self._last})" * bool(self._last)
+                last = f" ({self._last})" if self._last else ""
+                reasons.append(
+                    f"{self._route.where} was not done within {self._deadline.seconds:.2g} s"
+                    f"{last}; see that it is up, or give it longer (runlog_infino_deadline)"
                 )
-                reasons.append(f"{late}; is it up, and fast enough?")
             return list(self._left.values()), reasons
 
     def _send(self, kind: Kind, queue: deque[tuple[int, Record]]) -> None:
-        while queue and not self._stopped.is_set():
+        while queue and not self._stopped.is_set() and self._deadline.left():
             batch = take(queue, self._limit, self._most, self._one_limit)
             if not batch:
                 _, record = queue.popleft()
@@ -205,12 +200,14 @@ class _Delivery:
         if answer is not None:
             busy = "is busy" if answer.status in _BUSY else "failed"
             self._last = f"it {busy}, and answered {answer.status}{_quoted(answer.text)}"
+        if not self._deadline.left():
+            return
         tries = self._tries = self._tries + 1
         pause = 0.0
-        if tries <= len(self._pauses):
-            pause = self._pauses[tries - 1] * uniform(0.5, 1)  # noqa: S311 (jitter)
+        if tries <= len(PAUSES):
+            pause = PAUSES[tries - 1] * uniform(0.5, 1)  # noqa: S311 (jitter)
             pause = max(pause, answer.retry_after if answer is not None else 0)
-        if tries > len(self._pauses) or pause >= self._deadline.left():
+        if tries > len(PAUSES) or pause >= self._deadline.left():
             raise Failed(
                 f"{self._route.where} took nothing in {tries} tr{'y' if tries == 1 else 'ies'}: "
                 f"{self._last}; the log of the server says why"

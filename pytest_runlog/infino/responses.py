@@ -73,7 +73,7 @@ def failure_of(error: BaseException, where: str) -> Failed | Broke:
         if isinstance(cause, ConnectionRefusedError):
             return Failed(f"nothing listens at {where}; start the server, or give its address")
     if names & {"ConnectTimeout", "ConnectTimeoutError"}:
-        return Failed(f"no connection to {where} came about; is that the address, and open?")
+        return Failed(f"no connection to {where} came about; give the right address, or open it")
     if names & {"InvalidURL", "InvalidSchema", "MissingSchema", "LocationParseError"}:
         return Failed(f"{where} is no address; one is written http://host:3000")
     for cause in causes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_runlog.infino import posting
 from pytest_runlog.infino.posting import Answer, Broke, Deadline, Failed, deliver
 from pytest_runlog.infino.records import Record
 from pytest_runlog.infino.sinks import NotDelivered
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from pytest_runlog.infino.payloads import Kind
 
-PAUSES = (0.0,) * 4
 
 records = st.lists(
     st.builds(
@@ -76,7 +77,8 @@ class Scripted:
 
 def not_delivered(records: list[Record], route: Scripted) -> list[str]:
     try:
-        deliver(records, route, Deadline.after(60), PAUSES)
+        with patch.object(posting, "PAUSES", (0.0,) * 4):
+            deliver(records, route, Deadline.after(60))
     except NotDelivered as refused:
         return [record.record_id for record in refused.records]
     return []

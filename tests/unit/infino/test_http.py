@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from pytest_runlog.infino import posting
 from pytest_runlog.infino.http import HttpSink
 from pytest_runlog.infino.posting import LEAST_LIMIT, MOST_REJECTED, PAUSES
 from pytest_runlog.infino.records import Record
@@ -45,7 +46,6 @@ ROUTES: dict[GenerationName, list[str]] = {
 }
 
 every_generation = pytest.mark.parametrize("generation", GENERATIONS)
-NO_PAUSES = (0.0,) * 3
 
 
 @pytest.fixture(autouse=True)
@@ -65,13 +65,19 @@ def latest() -> Iterator[InfinoServer]:
         yield server
 
 
-def send(
-    address: str,
-    records: Sequence[Record],
-    deadline: float = 30,
-    pauses: Sequence[float] = NO_PAUSES,
-) -> None:
-    HttpSink(address, deadline, pauses=pauses).send(records)
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "PAUSES", (0.0,) * 3)
+
+
+@pytest.fixture
+def no_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One would take an hour."""
+    monkeypatch.setattr(posting, "PAUSES", (3600.0,))
+
+
+def send(address: str, records: Sequence[Record], deadline: float = 30) -> None:
+    HttpSink(address, deadline).send(records)
 
 
 def refusal(address: str, records: Sequence[Record], **how: Any) -> NotDelivered:
@@ -327,7 +333,7 @@ def test_what_fails_for_a_moment_is_tried_again(server: InfinoServer, trouble: A
 def test_so_is_what_fails_when_the_routes_are_known(
     latest: InfinoServer, trouble: Any, record: Record
 ) -> None:
-    sink = HttpSink(latest.url, 30, pauses=NO_PAUSES)
+    sink = HttpSink(latest.url, 30)
     sink.send(some(1))
     latest.next_answers = [trouble, trouble]
 
@@ -521,7 +527,10 @@ def test_a_server_that_never_answers_holds_nothing_up_beyond_the_deadline(
 
     refused = refusal(latest.url, some(2), deadline=0.2)
 
-    assert refused.reason == f"{latest.url} was not done within 0.2 s; is it up, and fast enough?"
+    assert refused.reason == (
+        f"{latest.url} was not done within 0.2 s; see that it is up, or give it longer "
+        "(runlog_infino_deadline)"
+    )
     assert ids(refused.records) == ids(some(2))
 
 
@@ -578,7 +587,7 @@ def test_what_arrived_before_a_server_went_mute_is_not_reported(
     sink = HttpSink(latest.url, 60)
     sink.send([log("hi")])
     latest.mute = True
-    clock.go(59.8)
+    clock.go(53.8)
 
     with pytest.raises(NotDelivered) as refused:
         sink.send([metric(1)])
@@ -598,10 +607,11 @@ def test_after_the_deadline_nothing_is_sent_any_more(latest: InfinoServer) -> No
     assert latest.index.record_ids == []
 
 
+@pytest.mark.usefixtures("no_second_try")
 def test_an_address_on_which_nothing_listens_is_given_up_at_once() -> None:
     address = nowhere()
 
-    refused = refusal(address, some(2), deadline=3600, pauses=[3600])
+    refused = refusal(address, some(2), deadline=3600)
 
     assert refused.reason == (
         f"nothing listens at {address}; start the server, or give its address"
@@ -609,21 +619,23 @@ def test_an_address_on_which_nothing_listens_is_given_up_at_once() -> None:
     assert ids(refused.records) == ids(some(2))
 
 
+@pytest.mark.usefixtures("no_second_try")
 def test_a_host_that_does_not_exist_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*args: Any, **kwargs: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
-    refused = refusal("http://me:pw@infino.invalid:3000", some(2), deadline=3600, pauses=[3600])
+    refused = refusal("http://me:pw@infino.invalid:3000", some(2), deadline=3600)
 
     assert refused.reason == (
         "there is no host of the name in http://infino.invalid:3000; give the right address"
     )
 
 
+@pytest.mark.usefixtures("no_second_try")
 def test_a_server_that_speaks_no_tls_is_told_apart(latest: InfinoServer) -> None:
-    refused = refusal(latest.url.replace("http:", "https:"), some(2), pauses=[3600])
+    refused = refusal(latest.url.replace("http:", "https:"), some(2))
 
     assert refused.reason.startswith(f"TLS with {latest.url.replace('http:', 'https:')} failed, ")
     assert refused.reason.endswith("a server without TLS has an address with http://")
@@ -653,6 +665,7 @@ def test_a_server_with_tls_is_trusted_by_the_certificates_that_a_variable_names(
     assert len(server.index.record_ids) == 2
 
 
+@pytest.mark.usefixtures("no_second_try")
 def test_a_server_that_nobody_vouches_for_gets_nothing(
     trusted: tuple[InfinoServer, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -660,7 +673,7 @@ def test_a_server_that_nobody_vouches_for_gets_nothing(
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
 
-    refused = refusal(server.url, some(2), pauses=[3600])
+    refused = refusal(server.url, some(2))
 
     assert refused.reason.startswith(f"TLS with {server.url} failed, ")
     assert "CERTIFICATE_VERIFY_FAILED" in refused.reason
@@ -669,13 +682,14 @@ def test_a_server_that_nobody_vouches_for_gets_nothing(
     assert server.requests == []
 
 
+@pytest.mark.usefixtures("no_second_try")
 def test_a_proxy_that_fails_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, nowhere())
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 
-    refused = refusal("http://infino.invalid:3000", some(2), pauses=[3600])
+    refused = refusal("http://infino.invalid:3000", some(2))
 
     assert refused.reason == (
         "the proxy on the way to http://infino.invalid:3000 failed; the variable "
@@ -690,8 +704,9 @@ def test_what_is_no_address_is_refused_at_once(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://a..b", "http://" + "x" * 300])
+@pytest.mark.usefixtures("no_second_try")
 def test_a_host_that_cannot_be_is_the_reason(address: str) -> None:
-    refused = refusal(address, some(2), pauses=[3600])
+    refused = refusal(address, some(2))
 
     assert refused.reason == f"{address} is no address; one is written http://host:3000"
 
