@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from langchain_core.tracers.log_stream import RunLogPatch
 
     from pytest_runlog.model.events import Event
+    from pytest_runlog.model.order import Text
     from pytest_runlog.model.text import Level
     from pytest_runlog.model.usage import TokenUsage
     from pytest_runlog.recording.handler import RunLogCallbackHandler
@@ -47,9 +48,10 @@ _recent: deque[ref[RunLogCapture]] = deque(maxlen=32)
 
 @dataclass(frozen=True)
 class _Derived:
-    """What was derived from the first `length` events of a journal."""
+    """What was derived from a journal."""
 
     length: int
+    """Of its list, or less: what was recorded meanwhile is derived the next time."""
     runs: Runs
     mask: Mask
 
@@ -368,7 +370,7 @@ def open_capture(options: Options, name: str | None = None) -> RunLogCapture:
 
 
 def _derive(journal: Journal, length: int, options: Options) -> _Derived:
-    events = journal.events()[:length]
+    events = list(journal.events())
     mask = _mask_of(events, options)
     runs = build_runs(events, journal.lane, _canonical_text(mask), journal.forgotten)
     show_with(runs, mask)
@@ -393,8 +395,12 @@ def _ids_in(events: Iterable[Event]) -> Iterator[str]:
             yield from uuids_in(str(metadata.get("langgraph_checkpoint_ns", "")))
             yield from uuids_in(str(details.get("tool_call_id", "")))
         elif isinstance(event, End) and type(event.output).__name__ == "ToolMessage":
-            yield from uuids_in(str(event.output.tool_call_id))  # not told before core 1.2
+            # What the start tells from langchain-core 1.2 on.
+            yield from uuids_in(str(getattr(event.output, "tool_call_id", "")))
 
 
-def _canonical_text(mask: Mask) -> Callable[[Any], str]:
-    return lambda value: json.dumps(without_call_ids(to_data(value, mask)), sort_keys=True)
+def _canonical_text(mask: Mask) -> Text:
+    def text(value: Any, path: str = "") -> str:
+        return json.dumps(without_call_ids(to_data(value, mask, path)), sort_keys=True)
+
+    return text

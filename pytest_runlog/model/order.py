@@ -31,18 +31,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from pytest_runlog.model.events import Lane
-
-Text: TypeAlias = Callable[[Any], str]
-"""Canonical text of a value, the same for values that differ only in what is volatile."""
 
 Structure: TypeAlias = "tuple[tuple[int, int, str], ...]"
 """Kind, number and name of each thing that LangChain says of a run's place."""
@@ -79,6 +76,13 @@ class Place:
 
 
 PlaceT = TypeVar("PlaceT", bound=Place)
+
+
+class Text(Protocol):
+    """Canonical text of a value, the same for values that differ only in what is volatile."""
+
+    def __call__(self, value: Any, path: str = "", /) -> str:
+        """The text of a value that is at that place of a run."""
 
 
 class Origin(NamedTuple):
@@ -278,7 +282,7 @@ class _Sorter(Generic[PlaceT]):
 
         def inputs(place: PlaceT) -> str:
             if place not in texts:
-                texts[place] = self.text(place.inputs)
+                texts[place] = self.text(place.inputs, "inputs")
             return texts[place]
 
         def index(place: PlaceT) -> int:
@@ -288,7 +292,7 @@ class _Sorter(Generic[PlaceT]):
                 return 0
             if not indexes:
                 for number, item in enumerate(listed):
-                    indexes.setdefault(self.text(item), number)
+                    indexes.setdefault(self.text(item, "inputs"), number)
             return indexes.get(inputs(place), len(listed))
 
         def name(place: PlaceT) -> str:
@@ -325,12 +329,16 @@ class _Sorter(Generic[PlaceT]):
 
     def own_text(self, place: PlaceT) -> str:
         """All that can be seen of a run, without what is under it."""
-        return self.text([place.name, place.inputs, place.content()])
+        texts = (self.text([place.name, place.content()]), self.text(place.inputs, "inputs"))
+        return "\n".join(texts)
 
     def text_below(self, place: PlaceT) -> str:
         """Names and inputs of what is under a run, and of what hangs on it."""
         below = [*place.children, *self.hanging_on(place)]
-        return self.text([[inner.name, inner.inputs] for inner in below]) if below else ""
+        if not below:
+            return ""
+        inputs = (self.text(inner.inputs, "inputs") for inner in below)
+        return "\n".join([self.text([inner.name for inner in below]), *inputs])
 
     def branch_digest(self, place: PlaceT) -> bytes:
         """Stands for a run, what is under it, and what hangs on it."""

@@ -106,7 +106,7 @@ def number_repetitions(tries: Iterable[Try], text: Text) -> None:
     series: dict[Try, _Series] = {}
     for each in tries:
         failed = before.failed(each) if each.parent in parents else None
-        if failed is None or text(failed.inputs) != text(each.inputs):
+        if failed is None or text(failed.inputs, "inputs") != text(each.inputs, "inputs"):
             continue
         tried = series.get(failed)
         if tried is None or tried.latest is not failed:

@@ -32,6 +32,8 @@ from langchain_core.runnables import (
     RunnableParallel,
 )
 
+import pytest_runlog
+from pytest_runlog.defaults import Options
 from support.models import chat
 from support.races import CASES, record
 from support.races.agents import calls, look_up, weigh
@@ -52,6 +54,20 @@ HASH_SEEDS = ["1", "2"]
 pytestmark = pytest.mark.filterwarnings(
     "ignore:astream_log is deprecated:langchain_core._api.LangChainDeprecationWarning"
 )
+
+
+@pytest.mark.parametrize("place", ["inputs.nonce", ".nonce"])
+def test_what_is_masked_by_its_place_orders_nothing(place: str) -> None:
+    options = Options(mask_hook=lambda path, value: "…" if path.endswith(place) else value)
+    look = RunnableLambda(lambda book: book["title"])
+
+    def tree_of(nonces: str) -> str:
+        books = [{"title": title, "nonce": nonce} for title, nonce in zip("abc", nonces)]
+        with pytest_runlog.record(options=options) as log:
+            look.batch(books)
+        return log.tree()
+
+    assert tree_of("123") == tree_of("231") == tree_of("321")
 
 
 @pytest.mark.parametrize("name", CASES)

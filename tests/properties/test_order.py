@@ -182,7 +182,7 @@ def programs(depth: int) -> st.SearchStrategy[list[Any]]:
     return st.lists(st.one_of(run, run, fork), max_size=3)
 
 
-def text(value: Any) -> str:
+def text(value: Any, path: str = "") -> str:
     return json.dumps(value)
 
 

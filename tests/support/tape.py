@@ -121,7 +121,10 @@ class Tape:
     def runs(self, forgotten: Iterable[UUID] = ()) -> Runs:
         """The runs that the events tell of."""
         return build_runs(
-            self.events, LANE, lambda value: json.dumps(to_data(value, Mask())), forgotten
+            self.events,
+            LANE,
+            lambda value, path="": json.dumps(to_data(value, Mask(), path)),
+            forgotten,
         )
 
     def log(self) -> RunLogCapture:

@@ -296,6 +296,16 @@ def test_a_tree_has_no_ids_of_its_runs(log: RunLogCapture) -> None:
     assert log.tree().endswith('| out    "I am <run id>"')
 
 
+def test_a_message_of_a_class_of_the_users_own_need_have_no_tool_call(log: RunLogCapture) -> None:
+    class ToolMessage:
+        pass
+
+    give: RunnableLambda[str, object] = RunnableLambda(lambda value: ToolMessage())
+    give.invoke("x")
+
+    assert type(log.root.output) is ToolMessage
+
+
 def test_patterns_and_the_hook_mask_what_is_shown_but_not_what_is_recorded() -> None:
     options = Options(
         mask_patterns=(re.compile(r"\d+"),),
