@@ -121,6 +121,8 @@ class _Delivery:
         self._stopped = threading.Event()
         self._left = dict(enumerate(records))
         self._reasons: list[str] = []
+        self._settled = False
+        """Of each record that is left there is a reason."""
         self._last = ""
         """What kept the last request from being accepted."""
         self._limit = BODY_LIMIT  # of a request
@@ -131,21 +133,26 @@ class _Delivery:
 
     def run(self) -> None:
         """Send all that can be sent."""
+        kinds: tuple[Kind, ...] = ("log", "metric")
         try:
-            for kind in ("log", "metric"):
+            for kind in kinds:
                 numbered = enumerate(self._records)
-                self._send(kind, deque(pair for pair in numbered if pair[1].kind == kind))
+                queue = deque(pair for pair in numbered if pair[1].kind == kind)
+                self._send(kind, queue)
+                if queue:
+                    return  # the time is up
         except Failed as failed:
             self._note(str(failed))
         except BaseException as error:  # of a client of whatever make
             self._note(f"{type(error).__name__} while sending to {self._route.where}: {error}")
+        self._settled = True
 
     def stop(self) -> tuple[list[Record], list[str]]:
         """End the work. What was not accepted, and why."""
         with self._lock:
             self._stopped.set()
             reasons = list(self._reasons)
-            if self._left and not reasons:
+            if self._left and not self._settled:
                 last = f" ({self._last})" if self._last else ""
                 reasons.append(
                     f"{self._route.where} was not done within {self._deadline.seconds:.2g} s"

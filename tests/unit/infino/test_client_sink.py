@@ -371,6 +371,26 @@ def test_a_client_that_never_returns_is_left_alone_and_sends_no_more() -> None:
     assert len(calls) < 2
 
 
+def test_that_time_was_up_is_told_besides_what_was_rejected_before() -> None:
+    go_on = threading.Event()
+
+    def append_ts(payload: Any) -> None:
+        assert go_on.wait(60)
+
+    client = SimpleNamespace(
+        append_log=lambda payload: SimpleNamespace(status_code=400), append_ts=append_ts
+    )
+
+    refused = refusal(client, [log("hi"), metric(1)], deadline=0.5)
+    go_on.set()
+
+    assert refused.reason.endswith(
+        "SimpleNamespace was not done within 0.5 s; see that it is up, or give it longer "
+        "(runlog_infino_deadline)"
+    )
+    assert ids(refused.records) == ["log-1", "metric-1"]
+
+
 @pytest.mark.parametrize(
     "failure", [ValueError("no"), SystemExit("no"), KeyError("no")], ids=lambda e: type(e).__name__
 )
