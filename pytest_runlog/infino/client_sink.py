@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_runlog.infino.clients import (
     DEFAULT_INDEX,
@@ -83,13 +83,13 @@ class _ClientRoute:
         ours = self._generation
         route = ours.route(kind, self._index)
         said = f"{self.where} answered {status} to {route}, which the client posts to"
-        server = _server_without(ours, kind, status, logs_arrive=self._logs_arrive)
-        if server is None:
+        other = _other_generation(ours, kind, status, logs_arrive=self._logs_arrive)
+        if other is None:
             return f"{said}, so it may be no Infino server; give the right address"
         return (
             f"{said}: client and server are of different generations. This client is made for "
-            f"servers {ours.servers}, and the server is one {server.servers}: use "
-            f"{server.clients}, or none, and the right routes are found without"
+            f"servers {ours.servers}, and the server is one {other.servers}: use {other.clients}, "
+            "or none, and the right routes are found without"
         )
 
 
@@ -99,19 +99,29 @@ def _generation_of(client: InfinoClient) -> Generation:
     return TS if metric_method(client) == "append_ts" else METRIC
 
 
-def _server_without(
-    ours: Generation, kind: Kind, status: int, *, logs_arrive: bool
-) -> Generation | None:
-    """Of which generation a server is that has not the routes of ours, if it is one.
+class _Other(NamedTuple):
+    servers: str
+    clients: str
 
-    Servers from November 2023 on answer 405 and not 404 to a path of one part that they do not
-    know, since it could be the name of an index.
+
+def _other_generation(
+    ours: Generation, kind: Kind, status: int, *, logs_arrive: bool
+) -> _Other | None:
+    """What a server is that has not the routes of our generation, if it can be one of Infino.
+
+    Since November 2023 they answer 405 and not 404 to a path of one part that they do not know,
+    since it could be the name of an index.
     """
     if ours is INDEX:
-        return METRIC
-    if kind == "metric" and logs_arrive:
-        return TS if ours is METRIC else METRIC
-    return INDEX if status == 405 else None
+        return _Other("before March 2024", "infinopy 0.0.7 or older")
+    if kind == "log":
+        return _Other(INDEX.servers, INDEX.clients) if status == 405 else None
+    if logs_arrive:
+        other = METRIC if ours is TS else TS
+        return _Other(other.servers, other.clients)
+    if ours is TS:
+        return _Other("since November 2023", "a newer infinopy") if status == 405 else None
+    return _Other("before November 2023 or since March 2024", "another infinopy")
 
 
 def _address_of(client: InfinoClient) -> str:

@@ -131,6 +131,7 @@ def is_loopback(address: str) -> bool:
     """Whether the host is this machine, which no proxy leads to."""
     host = host_of(address)
     try:
-        return ip_address(host).is_loopback
+        number = ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+    return number.is_loopback or number.is_unspecified

@@ -203,29 +203,48 @@ MIXED = [
     for server in ("ts", "metric", "index")
     if server != made_for
 ]
-SERVERS = {
-    "ts": "before November 2023",
-    "metric": "from November 2023 to March 2024",
-    "index": "since March 2024",
+BEFORE, BETWEEN, SINCE = (
+    "before November 2023",
+    "from November 2023 to March 2024",
+    "since March 2024",
+)
+SERVERS = {"ts": BEFORE, "metric": BETWEEN, "index": SINCE}
+METRICS_ONLY: dict[type[Any], str] = {
+    Infinopy001: "since November 2023",
+    Infinopy005: "since November 2023",
+    Infinopy007: f"{BEFORE} or {SINCE}",
+    InfinopyHead: "before March 2024",
 }
+"""What is known of a server that takes no metrics, where no logs were sent."""
 
-
-@pytest.mark.parametrize(
+mixed = pytest.mark.parametrize(
     ("client_class", "generation"), MIXED, ids=lambda value: getattr(value, "__name__", value)
 )
+
+
+@mixed
 def test_a_client_of_another_generation_is_told_what_to_do(
     client_class: type[Any], generation: GenerationName
 ) -> None:
     with serving(InfinoServer(generation)) as server:
         refused = refusal(made(client_class, server.url), some(2))
 
-        assert (
-            f"This client is made for servers {SERVERS[CLIENTS[client_class]]}," in refused.reason
-        )
-        if client_class is not InfinopyHead:  # which cannot know how much older it is
-            assert f"and the server is one {SERVERS[generation]}: use " in refused.reason
+        older = client_class is InfinopyHead  # which cannot tell how much older
+        found = "before March 2024" if older else SERVERS[generation]
+        made_for = SERVERS[CLIENTS[client_class]]
+        assert f"made for servers {made_for}, and the server is one {found}: use " in refused.reason
         arrived = server.index.record_ids
         assert sorted([*arrived, *ids(refused.records)]) == sorted(ids(some(2)))
+
+
+@mixed
+def test_where_only_metrics_are_sent_no_more_is_said_than_is_known(
+    client_class: type[Any], generation: GenerationName
+) -> None:
+    with serving(InfinoServer(generation)) as server:
+        refused = refusal(made(client_class, server.url), [metric(1)])
+
+    assert f", and the server is one {METRICS_ONLY[client_class]}: use " in refused.reason
 
 
 def test_what_a_client_of_another_generation_is_told_names_route_status_and_remedy() -> None:
@@ -248,14 +267,19 @@ def test_logs_that_another_generation_takes_too_are_delivered() -> None:
         assert server.index.record_ids == ["log-0", "log-1"]
 
 
-def test_what_is_no_infino_server_is_told_apart_from_another_generation() -> None:
+@pytest.mark.parametrize(
+    ("record", "route"), [(log("hi"), "/append_log"), (metric(1), "/append_ts")]
+)
+def test_what_is_no_infino_server_is_told_apart_from_another_generation(
+    record: Record, route: str
+) -> None:
     with serving(InfinoServer("ts")) as server:
         server.next_answers = [(404, {}, "nothing here")]
 
-        refused = refusal(Infinopy005(server.url), some(2))
+        refused = refusal(Infinopy005(server.url), [record])
 
         assert refused.reason == (
-            f"{server.url} answered 404 to /append_log, which the client posts to, so it may be "
+            f"{server.url} answered 404 to {route}, which the client posts to, so it may be "
             "no Infino server; give the right address"
         )
 

@@ -17,6 +17,7 @@ from pytest_runlog.infino import posting
 from pytest_runlog.infino.http import HttpSink
 from pytest_runlog.infino.posting import LEAST_LIMIT, MOST_REJECTED, PAUSES
 from pytest_runlog.infino.records import Record
+from pytest_runlog.infino.server import is_loopback
 from pytest_runlog.infino.sinks import NotDelivered, open_sink
 from pytest_runlog.model.journal import Clock
 from support.clock import HandClock
@@ -184,6 +185,25 @@ def test_a_proxy_is_not_asked_for_the_way_to_this_machine(
     send(latest.url.replace("127.0.0.1", "localhost"), some(1))
 
     assert len(latest.index.record_ids) == 4
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("[::1]", True),
+        ("0.0.0.0", True),  # noqa: S104 (it is asked for, not served)
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("infino.localhost", True),
+        ("10.0.0.1", False),
+        ("infino.example", False),
+        ("notlocalhost", False),
+    ],
+)
+def test_this_machine_has_several_names(host: str, here: bool) -> None:
+    assert is_loopback(f"http://me@{host}:3000/x") is here
 
 
 # Indexes
