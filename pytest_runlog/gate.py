@@ -69,11 +69,15 @@ class Gate:
         else:
             raise BudgetExceeded(text, pytrace=False)
 
+    def is_inside(self, item: pytest.Item) -> bool:
+        """Whether the test function runs: reports that come now are of subtests."""
+        return item.stash.get(_running, False)
+
     def report(
         self, item: pytest.Item, report: pytest.TestReport, capture: RunLogCapture
     ) -> list[Verdict]:
         """The verdicts on the test, if it counts; a failing one is told of its breaches."""
-        if item.stash.get(_running, False) or report.when != "call" or report.skipped:
+        if self.is_inside(item) or report.when != "call" or report.skipped:
             return []
         told = _verdicts in item.stash
         verdicts = self.verdicts(item, capture)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from pytest_runlog.capture import RunLogCapture
+    from pytest_runlog.delivery import Delivery
     from pytest_runlog.model.masking import MaskHook
 
 _ACTIONS = {"bool": "store_const", "string": "store", "linelist": "append"}
@@ -46,6 +47,7 @@ _NEEDED_TO_RECORD = (
 _settings = pytest.StashKey[Settings]()
 _gate = pytest.StashKey[Gate]()
 _records = pytest.StashKey[SessionRecords]()
+_delivery: pytest.StashKey[Delivery] = pytest.StashKey()
 _capture = pytest.StashKey["RunLogCapture"]()
 _explained = pytest.StashKey[list[str]]()
 
@@ -105,6 +107,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_records] = SessionRecords(settings)
     if not hasattr(config, "workerinput"):  # workers send their records on
         config.pluginmanager.register(config.stash[_records], "runlog-session")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have what is recorded delivered when the session ends, if there is anywhere to."""
+    config = session.config
+    if _is_delivered(config) and not hasattr(config, "workerinput"):
+        from pytest_runlog.delivery import Delivery
+
+        config.stash[_delivery] = Delivery(config.stash[_settings], config)
+        config.pluginmanager.register(config.stash[_delivery], "runlog-delivery")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -249,18 +262,21 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Judge the session, last of all, and only where it went well otherwise."""
+    """Judge the session, last of all, and only where it went well otherwise; deliver."""
     config = session.config
     if hasattr(config, "workerinput") or _settings not in config.stash:
         return
     hold_session(session, config.stash[_records].judge(session), config.stash[_settings].on_breach)
+    if _delivery in config.stash:
+        config.stash[_delivery].finish()
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Write what was recorded, if anything was: a section, or with `-q` a line."""
-    summary = config.stash[_records].summary()
+    delivered = config.stash[_delivery].delivered if _delivery in config.stash else ()
+    summary = config.stash[_records].summary(delivered)
     if not summary.recorded:
         return
     from pytest_runlog.reports.terminal import quiet_lines, summary_lines
@@ -273,6 +289,12 @@ def pytest_terminal_summary(
         lines = summary_lines(summary, width)
     for line in lines:
         terminalreporter.write_line(line.text, **line.markup)
+
+
+def _is_delivered(config: pytest.Config) -> bool:
+    """Whether there is anywhere to send what is recorded."""
+    hook = config.hook.pytest_runlog_sink
+    return config.stash[_settings].infino is not None or bool(hook.get_hookimpls())
 
 
 def _will_record(item: pytest.Item) -> bool:
@@ -360,15 +382,20 @@ def _attach(item: pytest.Item, report: pytest.TestReport, capture: RunLogCapture
     config = item.config
     try:
         verdicts = config.stash[_gate].report(item, report, capture)
+        label = labels(capture._mask)  # noqa: SLF001
         record = record_test(
             report.nodeid,
             report.outcome,
             capture.runs,
-            label=labels(capture._mask),  # noqa: SLF001
+            label=label,
             verdicts=verdicts,
             session_budgets=config.stash[_settings].session_budgets if _counts(item) else None,
         )
         attach_record(report, record)
+        if _is_delivered(config) and not config.stash[_gate].is_inside(item):
+            from pytest_runlog.delivery import attach_values
+
+            attach_values(report, capture, label)
         if config.getoption("xmlpath", None):
             add_properties(item.user_properties, record)
             report.user_properties = list(item.user_properties)

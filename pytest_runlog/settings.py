@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_runlog.infino.sinks import check_uri
 from pytest_runlog.measures.budget import BadBudget, Budget, closest, parse_budget
+from pytest_runlog.measures.units import parse_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,6 +75,24 @@ def _natural(value: str | None) -> int | None:
     if value is not None and not (value.isascii() and value.isdecimal() and int(value)):
         raise ValueError(f"{value!r} is not a whole number from 1")
     return None if value is None else int(value)
+
+
+def _text(value: Any) -> str | None:
+    """`None` of no text: so is a value of the ini file taken back."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value or None
+
+
+def _place(value: Any) -> str | None:
+    uri = _text(value)
+    if uri is not None:
+        check_uri(uri)
+    return uri
+
+
+def _seconds(value: Any) -> float:
+    return parse_seconds(str(value))
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -150,6 +170,32 @@ OPTIONS: Mapping[str, Option] = {
         "p50, 10 for p90, 20 for p95, 100 for p99).",
         read=_natural,
     ),
+    "infino": Option(
+        "runlog_infino",
+        "string",
+        None,
+        "Where Infino's metrics and logs of the recorded tests are sent when the session ends: a "
+        "directory (./dir), s3://bucket/prefix, az://…, gs://… or http://host:3000.",
+        flag="--runlog-infino",
+        read=_place,
+        metavar="URI",
+    ),
+    "infino_deadline": Option(
+        "runlog_infino_deadline",
+        "string",
+        "10s",
+        "How long the end of the session waits for that (default: 10s); what is not sent by then "
+        "is kept in a spool file.",
+        read=_seconds,
+    ),
+    "spool": Option(
+        "runlog_spool",
+        "string",
+        None,
+        "The directory of spool files, which hold what could not be sent (default: runlog-spool "
+        "in the directory of pytest's cache).",
+        read=_text,
+    ),
 }
 
 
@@ -167,6 +213,11 @@ class Settings:
     session_budgets: Budgets
     on_breach: Literal["fail", "warn", "ignore"]
     min_samples: int | None
+    infino: str | None
+    """A URI."""
+    infino_deadline: float
+    """Seconds."""
+    spool: str | None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each value was set: `"--runlog"`, `"ini runlog"` or `"default"`."""
 

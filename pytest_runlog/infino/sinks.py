@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qsl, unquote, urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,7 +16,6 @@ ENGINE_SCHEMES = ("s3", "az", "gs")
 HTTP_SCHEMES = ("http", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _USER = re.compile(r"(?<=://)[^/@]*@")
-_QUERY = re.compile(r"[?#].*", re.DOTALL)
 
 
 class NotDelivered(Exception):
@@ -44,14 +43,14 @@ def open_sink(uri: str, deadline: float) -> Sink:
     a package is missing.
     """
     check_uri(uri)
-    module, name = (
-        ("http", "HttpSink") if scheme_of(uri) in HTTP_SCHEMES else ("engine", "EngineSink")
-    )
     # Imported when it is needed: the engine costs a process much, and must not be forked.
-    sink: Sink = getattr(import_module(f"pytest_runlog.infino.{module}"), name)(
-        uri, deadline=deadline
-    )
-    return sink
+    if scheme_of(uri) in HTTP_SCHEMES:
+        from pytest_runlog.infino.http import HttpSink
+
+        return HttpSink(uri, deadline)
+    from pytest_runlog.infino.engine import EngineSink
+
+    return EngineSink(uri, deadline)
 
 
 def check_uri(uri: str) -> None:
@@ -82,8 +81,24 @@ def scheme_of(uri: str) -> str | None:
 
 
 def without_credentials(uri: str) -> str:
-    """The URI without a user, a password, and a query, which may hold a signature."""
-    return uri if scheme_of(uri) is None else _QUERY.sub("", _USER.sub("", uri))
+    """The URI without a user and a password, and of its query only the `index`.
+
+    The rest of it may be a signature.
+    """
+    if scheme_of(uri) is None:
+        return uri
+    address, _, query = _USER.sub("", uri).partition("#")[0].partition("?")
+    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] == "index"])
+    return f"{address}?{kept}" if kept else address
+
+
+def credentials_of(uri: str) -> list[str]:
+    """What `without_credentials` leaves out, as it may turn up elsewhere."""
+    if scheme_of(uri) is None:
+        return []
+    found = _USER.search(uri)
+    user = found.group()[:-1].split(":") if found else []
+    return [*user, *(unquote(part) for part in user), *re.split("[?#&=]", uri)[1:]]
 
 
 _EXAMPLES = "a directory (./dir), s3://bucket/prefix, az://…, gs://… or http://host:3000"

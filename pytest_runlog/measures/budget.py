@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from pytest_runlog.measures.metrics import METRICS, SELECTORS, SUFFIXES, Measure, measures
+from pytest_runlog.measures.units import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from pytest_runlog.measures.metrics import Selectors
 
 OPERATORS: Final = ("<=", "<", ">=", ">", "==")
-SECONDS: Final = {
-    "us": Fraction(1, 1_000_000),
-    "ms": Fraction(1, 1_000),
-    "s": Fraction(1),
-    "min": Fraction(60),
-}
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPERATOR = re.compile(r"[<>=!~≤≥]+")

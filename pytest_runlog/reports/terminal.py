@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_runlog.measures.judge import Verdict
     from pytest_runlog.session.records import TestRecord
-    from pytest_runlog.session.summary import Summary
+    from pytest_runlog.session.summary import Delivered, Summary
 
 _INDENT = " " * 12
 _SLOWEST = 3
@@ -50,6 +50,9 @@ def quiet_lines(summary: Summary, width: int = 80, *, counts: bool = True) -> It
     for verdict in summary.verdicts:
         if verdict.fails:
             yield from _verdict(verdict, "runlog: ", summary, width)
+    for delivered in summary.delivered:
+        if delivered.reason is not None:
+            yield from _delivery(delivered, "runlog: ", width)
 
 
 def summary_lines(summary: Summary, width: int = 80) -> Iterator[Line]:
@@ -72,6 +75,8 @@ def summary_lines(summary: Summary, width: int = 80) -> Iterator[Line]:
     yield from _slowest(records, width)
     yield from _budgets(summary, width)
     yield from _session(summary, width)
+    for delivered in summary.delivered:
+        yield from _delivery(delivered, "infino      ", width)
 
 
 def _counts(records: Sequence[TestRecord]) -> str:
@@ -173,6 +178,21 @@ def _verdict(verdict: Verdict, head: str, summary: Summary, width: int) -> Itera
         for _, label in verdict.sample.largest:
             path, _, nodeid = label.partition("  ")
             yield Line(f"{_INDENT}  " + _placed(path, nodeid, width - 14), markup)
+
+
+def _delivery(delivered: Delivered, head: str, width: int) -> Iterator[Line]:
+    """What was sent, or why not and where it is."""
+    if delivered.sent or delivered.reason is None:
+        yield Line(f"{head}{count_text(delivered.sent, 'record')} sent to {delivered.to}")
+        head = " " * len(head)
+    if delivered.reason is not None:
+        records = count_text(delivered.kept, "record")
+        kept = (
+            f"lost {records}" if delivered.file is None else f"{records} kept in {delivered.file}"
+        )
+        text = f"{head}{kept}: {delivered.reason}"
+        for line in _folded(text, width):
+            yield Line(line, _WARNING)
 
 
 def _tone(summary: Summary) -> Mapping[str, bool]:

@@ -9,9 +9,12 @@ from pytest_runlog.session.records import TestRecord, judge_session
 from pytest_runlog.session.summary import Summary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
     from pytest_runlog.measures.judge import Verdict
+    from pytest_runlog.session.summary import Delivered
     from pytest_runlog.settings import Settings
 
 _ATTRIBUTE = "runlog_record"
@@ -75,13 +78,14 @@ class SessionRecords:
                 )
         return [verdict for verdict in self._verdicts if verdict.fails]
 
-    def summary(self) -> Summary:
-        """What is known of the session by now."""
+    def summary(self, delivered: Sequence[Delivered] = ()) -> Summary:
+        """What is known of the session by now; `delivered` is what was sent of it."""
         return Summary(
             list(self._records.values()),
             self._verdicts,
             self._notes,
             warns=self._settings.on_breach == "warn",
+            delivered=delivered,
         )
 
     def _counts(self, record: TestRecord) -> bool:

@@ -13,6 +13,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Delivered:
+    """What became of the records that a session had for one place."""
+
+    to: str
+    """The place, as the user wrote it, without credentials; a sink's class."""
+    sent: int
+    """How many records arrived."""
+    kept: int = 0
+    """How many did not, and are in a file."""
+    file: str | None = None
+    """The spool file; `None` if there is none."""
+    reason: str | None = None
+    """Why not all arrived; `None` if they did."""
+
+
+@dataclass(frozen=True)
 class Summary:
     """The records and verdicts of a session."""
 
@@ -23,6 +39,8 @@ class Summary:
     """What to know about these verdicts."""
     warns: bool = False
     """Whether breaches are warnings only."""
+    delivered: Sequence[Delivered] = ()
+    """What was sent of it, and where to."""
     recorded: Sequence[TestRecord] = field(init=False)
     """The records of tests that ran a chain."""
 

@@ -6,7 +6,7 @@
   and every duration for any other. They run on the files that the page has shown by then.
 - The modules that no command named are run at the end, and must pass. What a `toml` or `ini`
   block sets holds for what comes after it.
-- `sh` and `text` blocks are not run.
+- `sh` and `text` blocks are not run. `sql` blocks are run by tests/chains/test_infino_queries.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import pytest
 
 RUN = frozenset({"python", "toml", "ini", "console"})
-NOT_RUN = frozenset({"sh", "text"})
+NOT_RUN = frozenset({"sh", "sql", "text"})
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"# ([\w/.]+\.\w+)\n")

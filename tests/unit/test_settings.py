@@ -23,6 +23,9 @@ def test_what_nobody_set_has_its_default() -> None:
         session_budgets=(),
         on_breach="fail",
         min_samples=None,
+        infino=None,
+        infino_deadline=10,
+        spool=None,
         sources=dict.fromkeys(OPTIONS, "default"),
     )
 
