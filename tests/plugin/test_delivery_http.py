@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 from pytest_runlog.cli import main
 from pytest_runlog.infino.spool import read_spool, spool_files
 from support.infino_server import GenerationName, InfinoServer, nowhere, serving
-from support.inner import Project, section
+from support.inner import TESTS, Project, section
 from support.records import ids
 
 if TYPE_CHECKING:
@@ -73,6 +74,28 @@ def test_workers_send_what_one_process_would(project: Project) -> None:
 
         assert len({*server.index.record_ids}) == len(server.index.record_ids) == 4 * RECORDS
         assert server.requests.count("GET /default/search_logs") == 1
+
+
+@pytest.mark.parametrize(
+    ("client", "generation", "route"),
+    [("Infinopy005", "ts", "/append_ts"), ("Infinopy007", "metric", "/append_metric")],
+)
+def test_the_process_that_sends_uses_the_infinopy_that_is_installed(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    client: str,
+    generation: GenerationName,
+    route: str,
+) -> None:
+    package = project.pytester.mkdir("installed")
+    (package / "infinopy.py").write_text(f"from support.infinopy import {client} as InfinoClient")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package), TESTS]))
+
+    with serving(InfinoServer(generation)) as server:
+        result = project.run(ONE_TEST, f"--runlog-infino={server.url}")
+
+    assert said(result) == f"{RECORDS} records sent to {server.url}"
+    assert server.requests == ["POST /append_log", f"POST {route}"]  # nothing was asked for
 
 
 def test_a_mute_server_changes_no_result_and_its_records_are_kept_and_sent_later(

@@ -14,6 +14,7 @@ from pytest_runlog.infino import posting
 from pytest_runlog.infino.posting import Answer, Broke, Deadline, Failed, deliver
 from pytest_runlog.infino.records import Record
 from pytest_runlog.infino.sinks import NotDelivered
+from pytest_runlog.infino.wire import entry_of, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,3 +114,41 @@ def test_a_server_in_a_good_mood_gets_all_but_what_it_rejects(
 
     assert told == poison & ids
     assert {*route.accepted} == ids - poison
+
+
+texts = st.text(st.characters()) | st.text().map(lambda text: text * 50)
+
+
+@given(
+    text=texts,
+    labels=st.dictionaries(texts, texts, max_size=3),
+    limit=st.integers(50, 2_000),
+    log=st.booleans(),
+)
+def test_any_record_fits_into_its_limit_or_is_not_sent(
+    text: str, labels: dict[str, str], limit: int, log: bool
+) -> None:
+    record = (
+        Record("log", "1", 1.5, "prompt", text, labels)
+        if log
+        else Record("metric", "1", 1.5, "latency", 0.5, labels)
+    )
+
+    entry = entry_of(record, limit)
+
+    whole = entry_of(record, 10_000_000)
+    assert whole is not None
+    if entry is None:
+        assert size_of([whole]) > limit
+        return
+    body = json.dumps([entry.body])
+    body.encode("ascii")
+    assert len(body) == size_of([entry]) <= limit
+    assert json.loads(body) == [entry.body]
+    json.dumps(entry.body, ensure_ascii=False).encode()  # there is no half of a pair
+    if size_of([whole]) <= limit:
+        assert entry == whole
+    else:
+        kept, _, note = entry.body["prompt"].rpartition(" […] ")
+        assert whole.body["prompt"].startswith(kept)
+        assert "cut to fit" in note
