@@ -65,6 +65,8 @@ class Server:
             self._generation = METRIC  # or older: that shows when metrics are sent
         elif answer.status == 400 and "index" in answer.text.lower():
             made = self._request("PUT", path)
+            if made.status == 429 or made.status >= 500:
+                return made
             if not 200 <= made.status < 300:
                 raise Failed(
                     f"{self.where} has no index {self.index!r}, and answered {made.status} when "

@@ -67,6 +67,13 @@ def latest() -> Iterator[InfinoServer]:
 
 
 @pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posting, "PAUSES", (0.0,) * 3)
 
@@ -178,8 +185,6 @@ def test_a_proxy_is_not_asked_for_the_way_to_this_machine(
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, nowhere())
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
 
     send(latest.url, some(1))
     send(latest.url.replace("127.0.0.1", "localhost"), some(1))
@@ -235,6 +240,17 @@ def test_an_index_that_the_server_knows_is_never_made_again(latest: InfinoServer
 
     assert len(latest.index.record_ids) == 4
     assert not any(request.startswith("PUT") for request in latest.requests)
+
+
+@pytest.mark.parametrize("trouble", [says(429), says(500), BREAKS], ids=str)
+def test_an_index_that_cannot_be_made_just_now_is_made_later(
+    latest: InfinoServer, trouble: Any
+) -> None:
+    latest.next_answers = [says(400, "Could not find index"), trouble]
+
+    send(f"{latest.url}?index=prompts", some(1))
+
+    assert len(latest.indexes["prompts"].record_ids) == 2
 
 
 def test_an_index_that_cannot_be_made_is_the_reason(latest: InfinoServer) -> None:
@@ -706,8 +722,6 @@ def test_a_server_that_nobody_vouches_for_gets_nothing(
 def test_a_proxy_that_fails_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, nowhere())
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
 
     refused = refusal("http://infino.invalid:3000", some(2))
 
