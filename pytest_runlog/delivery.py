@@ -61,6 +61,8 @@ class Delivery:
         self._attempts: Counter[str] = Counter()
         self._until = 0.0
         self._stopped = False
+        self._is_kept_apart = True
+        """Whether what hooks did not take is in files of its own."""
         self.delivered: list[Delivered] = []
         """What became of the records, when `finish` is done."""
         self._uri: str | None = None
@@ -117,9 +119,9 @@ class Delivery:
             except OSError as error:
                 reason = shown(error)
         if records:
-            self._feed_sinks(records, next(iter(files)).parent)
+            self._feed_sinks(records, next(iter(files)))
         if self._uri is None:
-            for path in files:
+            for path in files if self._is_kept_apart else ():
                 path.unlink()
             return
         told: dict[str, Sent] = {}
@@ -132,7 +134,7 @@ class Delivery:
             else:
                 self._note(self._shown, count)
 
-    def _feed_sinks(self, records: Sequence[Record], folder: Path) -> None:
+    def _feed_sinks(self, records: Sequence[Record], file: Path) -> None:
         """Hand the records to the sinks of hooks; what they do not take goes to files."""
         sinks: list[Sink] = []
 
@@ -141,12 +143,12 @@ class Delivery:
 
         left, reason = self._wait(start(ask, records))
         if left:
-            self._keep(HOOK, records, left, reason, folder)
+            self._keep(HOOK, records, left, reason, file)
             return
         waits = [(sink, start(partial(_send, sink, list(records)), records)) for sink in sinks]
         for sink, wait in waits:
             left, reason = self._wait(wait)
-            self._keep(type(sink).__name__, records, left, reason, folder)
+            self._keep(type(sink).__name__, records, left, reason, file)
 
     def _keep(
         self,
@@ -154,18 +156,20 @@ class Delivery:
         records: Sequence[Record],
         left: Sequence[Record],
         reason: str | None,
-        folder: Path,
+        file: Path,
     ) -> None:
         """Note what a hook's sink has taken, and write what it has not to a file of its own."""
         if not left:
             self._note(to, len(records))
             return
-        path = folder / f"{self._name}-{len(self.delivered) + 1}{SUFFIX}"
+        path = file.parent / f"{self._name}-{len(self.delivered) + 1}{SUFFIX}"
         reason, sent = self._why(reason), len(records) - len(left)
         try:
             write_spool(path, None, left)
         except OSError as error:
-            self._note(to, sent, len(left), None, f"{reason}; {shown(error)}")
+            self._is_kept_apart = False
+            whole = file if self._uri is None else None
+            self._note(to, sent, len(left), whole, f"{reason}; {shown(error)}")
         else:
             self._note(to, sent, len(left), path, reason)
 
@@ -191,12 +195,14 @@ class Delivery:
         file: Path | None = None,
         reason: str | None = None,
     ) -> None:
+        # What hooks leave has no address, and passwords are in no file.
+        is_addressed = to == self._shown and self._uri is not None and self._uri == self._to
         self.delivered.append(
-            Delivered(to, sent, kept, None if file is None else str(file), reason)
+            Delivered(to, sent, kept, None if file is None else str(file), reason, is_addressed)
         )
 
     def _warn(self, delivered: Delivered) -> None:
-        text = not_delivered(delivered, self._to)
+        text = not_delivered(delivered)
         with suppress(DeliveryWarning):  # warnings are errors; the summary says it too
             self._config.issue_config_time_warning(DeliveryWarning(text), stacklevel=2)
 

@@ -26,6 +26,8 @@ class Delivered:
     """The spool file; `None` if there is none."""
     reason: str | None = None
     """Why not all arrived; `None` if they did."""
+    is_addressed: bool = True
+    """Whether the file says where to send it, without anything that is missing."""
 
 
 @dataclass(frozen=True)

@@ -322,6 +322,31 @@ def test_records_that_nothing_can_hold_are_counted(
     result.stdout.fnmatch_lines(["*They could not be kept in a file, and are lost*"])
 
 
+def test_a_process_that_cannot_be_started_is_a_reason(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    result = project.run(ONE_TEST, "--runlog-infino=./store")
+
+    result.assert_outcomes(passed=1, warnings=1)
+    assert ": FileNotFoundError: [Errno 2] " in infino_line(result)
+    assert len(spooled(project)) == 1
+
+
+def test_a_failure_of_the_delivery_itself_changes_no_result(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("pytest_runlog.delivery.Sender", fail)
+    result = project.run(ONE_TEST, "--runlog-infino=./store")
+
+    result.assert_outcomes(passed=1, warnings=1)
+    assert infino_line(result).endswith(": RuntimeError: a bug")
+    assert len(spooled(project)) == 1
+
+
 # The engine, in place of the one that is installed.
 
 
@@ -433,6 +458,7 @@ def connect(uri, **options):
 
     (path,) = spool_paths(project)
     assert read_spool(path).to == "s3://bucket/prefix"
+    result.stdout.fnmatch_lines([f"*pytest-runlog send {path} --to URI"])
     said = infino_line(result)
     assert "s3://bucket/prefix ['send', '--json'" in said
     assert "password" not in said

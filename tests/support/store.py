@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pytest_runlog.infino.engine import storage_options
 from pytest_runlog.infino.records import Record
 
 DATE = 1_780_000_000.0
@@ -19,10 +21,11 @@ def log(number: int = 0, text: str = "why?", **labels: str) -> Record:
     return Record("log", f"l{number}", DATE + number, "prompt", text, labels)
 
 
-def query(place: Path, sql: str) -> list[dict[str, Any]]:
+def query(place: Path | str, sql: str) -> list[dict[str, Any]]:
     """What the engine answers."""
-    rows = import_module("infino").connect(str(place)).query_sql(sql).to_pylist()
-    return [dict(row) for row in rows]
+    options = storage_options(str(place), os.environ)
+    store = import_module("infino").connect(str(place), storage_options=options)
+    return [dict(row) for row in store.query_sql(sql).to_pylist()]
 
 
 def record_ids(place: Path, table: str) -> list[str]:

@@ -172,3 +172,24 @@ def test_two_senders_of_one_file_deliver_it_once_in_all(tmp_path: Path) -> None:
     assert any(process.returncode == 0 for process in processes), said
     assert len(record_ids(tmp_path / "store", "metrics")) == 50
     assert not path.exists()
+
+
+def test_many_senders_to_one_new_store_lose_nothing(tmp_path: Path) -> None:
+    paths = [
+        spool(f"{number}.jsonl", str(tmp_path / "store"), *range(number * 20, number * 20 + 20))
+        for number in range(6)
+    ]
+    processes = [
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "pytest_runlog.cli", "send", str(path)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        )
+        for path in paths
+    ]
+
+    said = [process.communicate(timeout=90)[1] for process in processes]
+
+    assert [process.returncode for process in processes] == [0] * 6, said
+    assert len(record_ids(tmp_path / "store", "metrics")) == 120

@@ -75,3 +75,23 @@ def test_a_full_device_leaves_no_file_behind() -> None:
 
     assert outbox.close() == {}
     assert (outbox.lost, outbox.trouble and outbox.trouble[:16]) == (1, "FileExistsError:")
+
+
+def test_a_file_that_holds_no_record_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox([lambda: tmp_path / "one"], "a", None)
+    outbox.keep([])
+
+    def no_space(file: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", no_space)
+    outbox.keep([metric(1)])
+
+    assert outbox.close() == {}
+    assert list((tmp_path / "one").iterdir()) == []
+    assert (outbox.lost, outbox.trouble) == (
+        1,
+        f"OSError: [Errno 28] No space left on device: {tmp_path}/one/a.jsonl",
+    )

@@ -89,6 +89,7 @@ def test_a_file_that_was_replaced_meanwhile_is_claimed_anew(
         assert read_spool(path).records == [metric(2)]
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
 def test_a_forked_process_writes_nothing_twice_and_holds_no_lock(path: Path) -> None:
     writer = SpoolWriter(path, None)

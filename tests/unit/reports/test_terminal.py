@@ -11,7 +11,7 @@ from pytest_runlog.measures.judge import Verdict, judge
 from pytest_runlog.measures.metrics import Sample
 from pytest_runlog.reports.terminal import quiet_lines, summary_lines
 from pytest_runlog.session.records import TestRecord
-from pytest_runlog.session.summary import Summary
+from pytest_runlog.session.summary import Delivered, Summary
 
 RECORD = TestRecord(
     nodeid="test_it.py::test_a",
@@ -254,3 +254,33 @@ def test_quiet_lines_tell_only_what_the_session_exceeds() -> None:
         "              gpt  tests/test_short.py::test_it",
     ]
     assert texts[0].endswith("errors 0, budgets 5 held, 1 breached, 2 skipped")
+
+
+ARRIVED = Delivered("./store", 1234)
+KEPT = Delivered("s3://ci", 2, 1, "/spool/a.jsonl", "no answer")
+LOST = Delivered("Mine", 0, 3, None, "OSError: full")
+
+
+def test_what_was_delivered_is_the_last_line() -> None:
+    lines = [line.text for line in summary_lines(Summary([RECORD], delivered=[ARRIVED]))]
+
+    assert lines[-1] == "infino      1,234 records sent to ./store"
+
+
+def test_what_was_not_delivered_is_said_with_its_file_and_reason() -> None:
+    lines = list(summary_lines(Summary([RECORD], delivered=[KEPT, LOST]), 160))[-3:]
+
+    assert [line.text for line in lines] == [
+        "infino      2 records sent to s3://ci",
+        "            1 record kept in /spool/a.jsonl: no answer",
+        "infino      lost 3 records: OSError: full",
+    ]
+    assert [line.markup for line in lines] == [{}, {"yellow": True}, {"yellow": True}]
+
+
+def test_a_quiet_summary_says_what_was_not_delivered_only() -> None:
+    summary = Summary([RECORD], delivered=[ARRIVED, LOST])
+
+    assert [line.text for line in quiet_lines(summary)][1:] == [
+        "runlog: lost 3 records: OSError: full"
+    ]
