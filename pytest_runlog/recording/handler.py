@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 
 from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, SIZES, START, TOKEN
-from pytest_runlog.model.frozen import freeze, spread
+from pytest_runlog.model.frozen import MessageFreezer, freeze, spread
 from pytest_runlog.model.journal import Clock, Journal
 from pytest_runlog.recording.lanes import current_lane, is_in_run, own_metadata
 
@@ -56,6 +56,7 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         self.journal = Journal(lane=self.home) if journal is None else journal
         self.emit: Callable[[Recorded], None] = self.journal.recorded.extend
         """Takes each event, on whatever thread the chain runs on."""
+        self._messages = MessageFreezer()
 
     def __copy__(self) -> RunLogCallbackHandler:
         """Itself: a chain may copy its config, and still reports here."""
@@ -112,33 +113,57 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record the start of a chain, a prompt or a parser."""
-        self._start(
-            run_type or "chain",
-            name,
-            serialized,
-            inputs,
-            run_id,
-            parent_run_id,
-            tags,
-            metadata,
-            kwargs,
-        )
+        """Record the start of a run: a chain, or what `run_type` says; and where it comes from.
+
+        A worker of a thread pool keeps the context of its first job, so this start is
+        remembered only where the context is known to be the chain's own: it shows an earlier
+        start, it is a task's or that of a run's body, or it is the recorder's thread.
+        """
+        at = _now()
+        try:
+            seen = previous_start.get()
+            previous = seen if seen >= self.epoch else None
+            number = next(_numbers)
+            lane, thread = self.home, ""
+            if lane[1] or lane[0] != get_ident() or _get_running_loop() is not None:
+                lane = current_lane()
+                if lane[0] != self.home[0]:
+                    thread = current_thread().name or "unnamed"
+            if not thread or lane[1] or previous is not None or is_in_run():
+                previous_start.set(number)
+            if metadata:
+                metadata = freeze(
+                    own_metadata(metadata) if "langgraph_path" in metadata else metadata
+                )
+            value = spread(inputs)
+            self.emit(
+                (
+                    START_SIZE + len(value),
+                    START,
+                    run_id.int,
+                    at,
+                    None if parent_run_id is None else parent_run_id.int,
+                    run_type or "chain",
+                    name or _name_of(serialized, run_type),
+                    tuple(tags) if tags else (),
+                    metadata or None,
+                    freeze(kwargs) if kwargs else None,
+                    time_ns() if parent_run_id is None else 0,
+                    number,
+                    previous,
+                    lane,
+                    thread,
+                )
+                + value
+            )
+        except Exception as failure:
+            self.on_failure(failure)
 
     def on_llm_start(
-        self,
-        serialized: dict[str, Any] | None,
-        prompts: list[str],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        self, serialized: dict[str, Any] | None, prompts: list[str], *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Record the start of a completion model."""
-        self._start("llm", name, serialized, prompts, run_id, parent_run_id, tags, metadata, kwargs)
+        self.on_chain_start(serialized, prompts, run_id=run_id, run_type="llm", **kwargs)
 
     def on_chat_model_start(
         self,
@@ -146,16 +171,10 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         messages: list[list[Any]],
         *,
         run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        name: str | None = None,
         **kwargs: Any,
     ) -> None:
         """Record the start of a chat model."""
-        self._start(
-            "chat_model", name, serialized, messages, run_id, parent_run_id, tags, metadata, kwargs
-        )
+        self.on_chain_start(serialized, messages, run_id=run_id, run_type="chat_model", **kwargs)
 
     def on_tool_start(
         self,
@@ -163,42 +182,23 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         input_str: str,
         *,
         run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
         inputs: dict[str, Any] | None = None,
-        name: str | None = None,
         **kwargs: Any,
     ) -> None:
         """Record the start of a tool; `inputs` holds its arguments by name."""
-        self._start(
-            "tool",
-            name,
+        self.on_chain_start(
             serialized,
             input_str if inputs is None else inputs,
-            run_id,
-            parent_run_id,
-            tags,
-            metadata,
-            kwargs,
+            run_id=run_id,
+            run_type="tool",
+            **kwargs,
         )
 
     def on_retriever_start(
-        self,
-        serialized: dict[str, Any] | None,
-        query: str,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        self, serialized: dict[str, Any] | None, query: str, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Record the start of a retriever."""
-        self._start(
-            "retriever", name, serialized, query, run_id, parent_run_id, tags, metadata, kwargs
-        )
+        self.on_chain_start(serialized, query, run_id=run_id, run_type="retriever", **kwargs)
 
     def on_chain_end(
         self,
@@ -207,46 +207,39 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         run_id: UUID,
         parent_run_id: UUID | None = None,
         tags: list[str] | None = None,
+        run_type: str = "chain",
         **kwargs: Any,
     ) -> None:
-        """Record the output of a chain."""
-        self._end("chain", outputs, run_id, parent_run_id, kwargs)
+        """Record what a run gave."""
+        at = _now()
+        try:
+            value = spread(outputs)
+            self.emit(
+                (
+                    END_SIZE + len(value),
+                    END,
+                    run_id.int,
+                    at,
+                    None if parent_run_id is None else parent_run_id.int,
+                    run_type,
+                    freeze(kwargs) if kwargs else None,
+                )
+                + value
+            )
+        except Exception as failure:
+            self.on_failure(failure)
 
-    def on_llm_end(
-        self,
-        response: Any,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Record the response (an `LLMResult`) of a model of either kind."""
-        self._end("llm", response, run_id, parent_run_id, kwargs)
+        self.on_chain_end(response, run_id=run_id, run_type="llm", **kwargs)
 
-    def on_tool_end(
-        self,
-        output: Any,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Record the result of a tool."""
-        self._end("tool", output, run_id, parent_run_id, kwargs)
+        self.on_chain_end(output, run_id=run_id, run_type="tool", **kwargs)
 
-    def on_retriever_end(
-        self,
-        documents: Sequence[Any],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
         """Record the documents that a retriever found."""
-        self._end("retriever", documents, run_id, parent_run_id, kwargs)
+        self.on_chain_end(documents, run_id=run_id, run_type="retriever", **kwargs)
 
     def on_chain_error(
         self,
@@ -255,46 +248,38 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         run_id: UUID,
         parent_run_id: UUID | None = None,
         tags: list[str] | None = None,
+        run_type: str = "chain",
         **kwargs: Any,
     ) -> None:
-        """Record that a chain failed."""
-        self._error("chain", error, run_id, parent_run_id, kwargs)
+        """Record that a run failed, and what a model had given by then."""
+        at = _now()
+        try:
+            self.emit(
+                (
+                    ERROR_SIZE + 1,
+                    ERROR,
+                    run_id.int,
+                    at,
+                    None if parent_run_id is None else parent_run_id.int,
+                    run_type,
+                    freeze(kwargs) if kwargs else None,
+                    error,
+                )
+            )
+        except Exception as failure:
+            self.on_failure(failure)
 
-    def on_llm_error(
-        self,
-        error: BaseException,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Record that a model failed, and what it had given by then."""
-        self._error("llm", error, run_id, parent_run_id, kwargs)
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record that a model failed."""
+        self.on_chain_error(error, run_id=run_id, run_type="llm", **kwargs)
 
-    def on_tool_error(
-        self,
-        error: BaseException,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Record that a tool failed."""
-        self._error("tool", error, run_id, parent_run_id, kwargs)
+        self.on_chain_error(error, run_id=run_id, run_type="tool", **kwargs)
 
-    def on_retriever_error(
-        self,
-        error: BaseException,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Record that a retriever failed."""
-        self._error("retriever", error, run_id, parent_run_id, kwargs)
+        self.on_chain_error(error, run_id=run_id, run_type="retriever", **kwargs)
 
     def on_llm_new_token(
         self,
@@ -308,7 +293,7 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         """Record a streamed token and the chunk that carried it."""
         at = _now()
         try:
-            message = spread(getattr(chunk, "message", None))
+            message = self._messages.spread(getattr(chunk, "message", None))
             info = getattr(chunk, "generation_info", None)
             self.emit(
                 (
@@ -367,110 +352,6 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         """Record an event of `astream_events(version="v3")`."""
         self._note("stream_event", event, run_id)
 
-    def _start(
-        self,
-        type_: str,
-        name: str | None,
-        serialized: dict[str, Any] | None,
-        inputs: Any,
-        run_id: UUID,
-        parent_id: UUID | None,
-        tags: list[str] | None,
-        metadata: dict[str, Any] | None,
-        details: dict[str, Any],
-    ) -> None:
-        """Record a start, and where it comes from.
-
-        A worker of a thread pool keeps the context of its first job, so this start is
-        remembered only where the context is known to be the chain's own: it shows an earlier
-        start, it is a task's or that of a run's body, or it is the recorder's thread.
-        """
-        at = _now()
-        try:
-            seen = previous_start.get()
-            previous = seen if seen >= self.epoch else None
-            number = next(_numbers)
-            lane = self.home if self.home[0] == get_ident() else None
-            if lane is None or lane[1] or _get_running_loop() is not None:
-                lane = current_lane()
-            is_home = lane[0] == self.home[0]
-            if is_home or lane[1] or previous is not None or is_in_run():
-                previous_start.set(number)
-            value = spread(inputs)
-            self.emit(
-                (
-                    START_SIZE + len(value),
-                    START,
-                    run_id.int,
-                    at,
-                    None if parent_id is None else parent_id.int,
-                    type_,
-                    name or _name_of(serialized, type_),
-                    tuple(tags) if tags else (),
-                    freeze(own_metadata(metadata)) if metadata else None,
-                    details or None,
-                    time_ns() if parent_id is None else 0,
-                    number,
-                    previous,
-                    lane,
-                    "" if is_home else current_thread().name,
-                )
-                + value
-            )
-        except Exception as failure:
-            self.on_failure(failure)
-
-    def _end(
-        self,
-        type_: str,
-        output: Any,
-        run_id: UUID,
-        parent_id: UUID | None,
-        details: dict[str, Any],
-    ) -> None:
-        at = _now()
-        try:
-            value = spread(output)
-            self.emit(
-                (
-                    END_SIZE + len(value),
-                    END,
-                    run_id.int,
-                    at,
-                    None if parent_id is None else parent_id.int,
-                    type_,
-                    freeze(details) if details else None,
-                )
-                + value
-            )
-        except Exception as failure:
-            self.on_failure(failure)
-
-    def _error(
-        self,
-        type_: str,
-        error: BaseException,
-        run_id: UUID,
-        parent_id: UUID | None,
-        details: dict[str, Any],
-    ) -> None:
-        at = _now()
-        try:
-            self.emit(
-                (
-                    ERROR_SIZE + 1,
-                    ERROR,
-                    run_id.int,
-                    at,
-                    None if parent_id is None else parent_id.int,
-                    type_,
-                    freeze(details) if details else None,
-                    error,
-                )
-            )
-        except Exception as failure:
-            self.on_failure(failure)
-
     def _note(self, kind: str, value: Any, run_id: UUID) -> None:
         at = _now()
         try:
@@ -480,7 +361,7 @@ class RunLogCallbackHandler(BaseCallbackHandler):
             self.on_failure(failure)
 
 
-def _name_of(serialized: dict[str, Any] | None, type_: str) -> str:
+def _name_of(serialized: dict[str, Any] | None, type_: str | None) -> str:
     """The name of a run that was given none, by the rule of LangChain's tracers."""
     if serialized:
         name = serialized.get("name") or (serialized.get("id") or [None])[-1]

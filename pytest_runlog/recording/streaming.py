@@ -164,10 +164,10 @@ class StreamingRunLogCallbackHandler(RunLogCallbackHandler, _StreamingCallbackHa
         """Log it, as LangChain logs what a handler raises."""
         _log.warning("Error in %s: %r", type(self).__name__, failure, exc_info=failure)
 
-    def _start(self, *args: Any, **kwargs: Any) -> None:
+    def on_chain_start(self, *args: Any, **kwargs: Any) -> None:
         """Note a start, but leave no trace of it where a recorder looks for the one before."""
         token = previous_start.set(previous_start.get())
-        super()._start(*args, **kwargs)
+        super().on_chain_start(*args, **kwargs)
         previous_start.reset(token)
 
     def _take(self, event: Recorded) -> None:

@@ -680,6 +680,18 @@ def test_a_tool_that_is_called_by_a_model_has_the_id_of_the_call(runlog: RunLogC
     assert runlog.root.details["tool_call_id"] == "call-1"
 
 
+def test_what_a_model_was_called_with_stays_as_it_was(runlog: RunLogCapture) -> None:
+    stop, tools = ["."], [{"name": "search"}]
+    chat(ANSWER).invoke(QUESTION, stop=stop, tools=tools)
+    stop.append("!")
+    tools[0]["name"] = "add"
+
+    details = runlog.root.details
+    assert details["invocation_params"]["stop"] == ["."]
+    assert details["options"]["stop"] == ["."]
+    assert details["invocation_params"]["tools"] == [{"name": "search"}]
+
+
 @driven
 def test_a_tool_that_fails_has_the_exception(drive: Driver, runlog: RunLogCapture) -> None:
     with pytest.raises(Unreachable):

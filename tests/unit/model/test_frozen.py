@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables.utils import AddableDict
 
-from pytest_runlog.model.frozen import freeze, gather, spread, thaw
+from pytest_runlog.model.frozen import MessageFreezer, freeze, gather, spread, thaw
 
 
 class Pair(NamedTuple):
@@ -81,14 +81,6 @@ def test_each_thawing_gives_a_copy_of_its_own() -> None:
     assert thaw(frozen) == [[1]]
 
 
-def test_a_value_that_occurs_twice_is_one_value_again() -> None:
-    shared = [[1]]
-
-    one, other = thaw(freeze([shared, shared]))
-
-    assert one is other
-
-
 @pytest.mark.parametrize("container", [tuple, lambda items: Pair(*items), deque])
 def test_one_of_many_values_is_not_taken_for_another(container: Any) -> None:
     values = [{"a": container(([number], number))} for number in range(300)]
@@ -106,6 +98,58 @@ def test_what_is_shared_at_every_level_takes_no_more_time_than_its_parts() -> No
 
 class Thing:
     """Somebody else's class."""
+
+
+CHUNKS: list[Any] = [
+    AIMessageChunk(content="a", id="1"),
+    AIMessageChunk(content="b", id="1"),
+    AIMessageChunk(content="c", id="2"),
+    AIMessageChunk(content="", id="2", chunk_position="last"),
+    AIMessageChunk(content=[{"type": "text", "text": "d"}], id="2"),
+    AIMessageChunk(content="e", id="2", name="other"),
+    AIMessageChunk(content="f", id="2", usage_metadata=USAGE),
+    AIMessageChunk(content="g", id="2", response_metadata={"model_name": "small"}),
+    AIMessageChunk(**{"content": "h", "extra_field": [1]}),
+    AIMessageChunk(content="i", id=None),
+    AIMessageChunk.model_construct(content="j"),
+    HumanMessage("k"),
+    None,
+    "text",
+    AIMessageChunk(content="l", id="1"),
+]
+
+
+def test_messages_of_a_stream_come_back_as_they_were() -> None:
+    freezer = MessageFreezer()
+    frozen = [gather(freezer.spread(chunk)) for chunk in [*CHUNKS, *CHUNKS]]
+
+    thawed = [thaw(each) for each in frozen]
+
+    assert thawed == [*CHUNKS, *CHUNKS]
+    assert list(map(repr, thawed)) == list(map(repr, [*CHUNKS, *CHUNKS]))
+    assert list(map(type, thawed)) == list(map(type, [*CHUNKS, *CHUNKS]))
+
+
+def test_of_a_message_that_is_like_the_one_before_the_text_is_kept() -> None:
+    freezer = MessageFreezer()
+    freezer.spread(AIMessageChunk(content="a", id="1"))
+
+    items = freezer.spread(AIMessageChunk(content="b", id="1"))
+
+    assert items[2:] == ("b", "1")
+
+
+def test_a_message_of_a_stream_is_its_own_whatever_becomes_of_the_one_before() -> None:
+    freezer = MessageFreezer()
+    one, other = AIMessageChunk(content="a"), AIMessageChunk(content="b")
+    freezer.spread(one)
+    one.tool_calls.append({"name": "search", "args": {}, "id": "1"})
+    one.additional_kwargs["changed"] = True
+
+    frozen = gather(freezer.spread(other))
+    other.tool_calls.append({"name": "search", "args": {}, "id": "1"})
+
+    assert thaw(frozen) == AIMessageChunk(content="b")
 
 
 def test_other_objects_are_kept_by_reference() -> None:
