@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables.utils import AddableDict
@@ -20,7 +21,7 @@ class Pair(NamedTuple):
     other: Any
 
 
-USAGE = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+USAGE = UsageMetadata(input_tokens=1, output_tokens=2, total_tokens=3)
 VALUES: list[Any] = [
     None,
     "text",
@@ -109,7 +110,7 @@ CHUNKS: list[Any] = [
     AIMessageChunk(content="e", id="2", name="other"),
     AIMessageChunk(content="f", id="2", usage_metadata=USAGE),
     AIMessageChunk(content="g", id="2", response_metadata={"model_name": "small"}),
-    AIMessageChunk(**{"content": "h", "extra_field": [1]}),
+    AIMessageChunk.model_validate({"content": "h", "extra_field": [1]}),
     AIMessageChunk(content="i", id=None),
     AIMessageChunk.model_construct(content="j"),
     HumanMessage("k"),
