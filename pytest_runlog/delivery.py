@@ -213,6 +213,7 @@ class Delivery:
         cache = getattr(self._config, "cache", None)
         if cache is None:
             return temporary_folder()
+        cache.set("runlog/spool", self._name)  # old versions set the cache up only here
         # Not in the directory that pytest gives to plugins: `--cache-clear` empties that.
         made: Path = cache.mkdir(FOLDER)
         made.rmdir()
