@@ -195,9 +195,8 @@ class _Delivery:
 
     def _accepted(self, numbers: list[int]) -> None:
         with self._lock:
-            if not self._stopped.is_set():  # else they are reported as left
-                for number in numbers:
-                    del self._left[number]
+            for number in numbers:
+                del self._left[number]
         self._tries = self._rejected = 0
         self._most = MOST_ENTRIES
         self._last = ""
