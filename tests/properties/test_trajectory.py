@@ -105,6 +105,18 @@ def test_the_verdict_is_that_of_agentevals(
         assert verdict(seen, wanted, mode, how) == verdict_of_agentevals(seen, wanted, mode, how)
 
 
+@pytest.mark.parametrize("how", ["exact", "ignore"])
+@pytest.mark.parametrize("mode", get_args(Mode))
+@given(calls=st.lists(st.tuples(names, arguments), max_size=4), data=st.data())
+def test_so_it_is_of_calls_that_were_made_in_another_order(
+    mode: Mode, how: ArgsMode, calls: list[Made], data: st.DataObject
+) -> None:
+    seen = [[call] for call in calls]
+    wanted = data.draw(st.permutations(seen))
+
+    assert verdict(seen, wanted, mode, how) == verdict_of_agentevals(seen, wanted, mode, how)
+
+
 @pytest.mark.parametrize("how", ["subset", "superset"])
 @pytest.mark.parametrize("mode", ["strict", "superset"])
 @given(seen=messages, wanted=messages)
