@@ -80,7 +80,17 @@ def metadata_to_data(
     metadata: Mapping[Any, Any], mask: Mask, tags: Iterable[str] = ()
 ) -> dict[str, Data]:
     """The metadata of a run with these tags, as far as it is shown."""
-    data = to_data(shown_metadata(metadata, tags), mask, "metadata")
+    return _dict_to_data(shown_metadata(metadata, tags), mask, "metadata")
+
+
+def details_to_data(details: Mapping[str, Any], mask: Mask) -> dict[str, Data]:
+    """The details of a run's start."""
+    return _dict_to_data(dict(details), mask, "details")
+
+
+def _dict_to_data(value: dict[Any, Any], mask: Mask, path: str) -> dict[str, Data]:
+    """A dict stays one, also if the hook of the user's makes something else of it."""
+    data = to_data(value, mask, path)
     return data if isinstance(data, dict) else {"masked": data}
 
 
@@ -128,7 +138,7 @@ def without_call_ids(data: Data) -> Data:
         return [without_call_ids(item) for item in data]
     if not isinstance(data, dict):
         return data
-    if is_call(data) or data.get("type") in _CALL_BLOCKS:
+    if is_call(data) or _is_of_type(data, _CALL_BLOCKS):
         hidden = _CALL_IDS
     else:
         hidden = frozenset({"tool_call_id"}) if is_object(data) else frozenset()
@@ -137,7 +147,13 @@ def without_call_ids(data: Data) -> Data:
 
 def is_call(data: dict[Any, Data]) -> bool:
     """Whether this dict is a call that a model asks for, as LangChain writes it."""
-    return data.get("type") in _CALLS or data.keys() == {"name", "args", "id"}
+    return _is_of_type(data, _CALLS) or data.keys() == {"name", "args", "id"}
+
+
+def _is_of_type(data: dict[Any, Data], types: frozenset[str]) -> bool:
+    """Whether the key `type`, under which there can be anything, has one of these."""
+    type_ = data.get("type")
+    return isinstance(type_, str) and type_ in types
 
 
 def group_chunks(chunks: Iterable[Any], depth: int = 0) -> list[Any]:
@@ -163,10 +179,11 @@ def group_chunks(chunks: Iterable[Any], depth: int = 0) -> list[Any]:
     return grouped[:-1]
 
 
-def tags_to_data(tags: Iterable[str], mask: Mask) -> list[Data]:
+def tags_to_data(tags: Iterable[str], mask: Mask) -> list[str]:
     """The tags of a run. LangChain merges them through sets, so they are sorted."""
     data = to_data(list(tags), mask, "tags")
-    return sorted(data, key=repr) if isinstance(data, list) else [data]
+    shown = data if isinstance(data, list) else [data]
+    return sorted(tag if isinstance(tag, str) else repr(tag) for tag in shown)
 
 
 def error_to_data(error: BaseException | None, mask: Mask, path: str = "error") -> Data:

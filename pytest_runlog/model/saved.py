@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pytest_runlog.model.data import (
     SavedError,
+    details_to_data,
     error_to_data,
     group_chunks,
     metadata_to_data,
@@ -34,8 +35,33 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
+_LONGEST_VALUE = 40
+"""Characters of a value that a message shows."""
+
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 _SAVE_AGAIN = ". Files are written by `runlog.save(path)`: save it again"
+
+_NONE = type(None)
+_KINDS: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "type": (str,),
+    "status": (str,),
+    "model": (str, _NONE),
+    "attempt": (int, _NONE),
+    "thread": (int,),
+    "start_ns": (int,),
+    "end_ns": (int, _NONE),
+    "tags": (list,),
+    "metadata": (dict,),
+    "details": (dict,),
+}
+_KINDS_OF_ITEMS: dict[str, tuple[type, ...]] = {
+    "tags": (str,),
+    "tokens": (int, _NONE),
+    "chunk_times": (int, float),
+    "event_times": (int, float),
+}
+"""What the facts of a saved run are, apart from the values of the user's."""
 
 
 def runs_to_dict(roots: Iterable[Run], mask: Mask) -> dict[str, Data]:
@@ -175,7 +201,7 @@ def _with_times(run: Run, mask: Mask, first: int, errors: _Errors) -> dict[str, 
             {"name": note.name, "data": to_data(note.data, mask, "notes"), "at": note.at}
             for note in run.notes
         ],
-        "details": to_data(run.details, mask, "details"),
+        "details": details_to_data(run.details, mask),
         "error_number": errors.number(run.error),
     }
 
@@ -203,7 +229,28 @@ def _reason(error: Exception) -> str:
     return str(error) if type(error) is ValueError else repr(error)
 
 
+def _check_kinds(saved: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for a fact that none is."""
+    for name, kinds in _KINDS.items():
+        if not isinstance(saved[name], kinds):
+            raise ValueError(f"its {name!r} cannot be {_short(saved[name])}")
+    for name, kinds in _KINDS_OF_ITEMS.items():
+        items = saved[name].values() if isinstance(saved[name], dict) else saved[name]
+        for item in items:
+            if not isinstance(item, kinds):
+                raise ValueError(f"there cannot be {_short(item)} among its {name!r}")
+    for name in ("events", "notes"):
+        if not all(isinstance(event["name"], str) for event in saved[name]):
+            raise ValueError(f"the name of one of its {name!r} is no text")
+
+
+def _short(value: Data) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
 def _loaded(saved: Mapping[str, Any], parent: Run | None, errors: list[SavedError]) -> Run:
+    _check_kinds(saved)
     return Run(
         id=UUID(saved["id"]),
         name=saved["name"],

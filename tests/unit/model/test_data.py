@@ -367,6 +367,13 @@ def test_calls_and_results_can_be_compared_without_the_ids_that_link_them() -> N
     ]
 
 
+@pytest.mark.parametrize("type_", [["string", "null"], {"const": "tool_call"}, None])
+def test_what_has_a_type_that_is_no_text_is_no_call(type_: Any) -> None:
+    schema = {"type": type_, "id": "call-1"}
+
+    assert without_call_ids(schema) == schema
+
+
 def test_the_tool_calls_of_a_message_are_shown() -> None:
     call = {"name": "search", "args": {"q": "x"}, "id": "1", "type": "tool_call"}
 

@@ -418,13 +418,44 @@ def test_a_file_that_is_no_saved_run_log_is_named_with_what_is_wrong(
 def test_a_run_of_which_something_is_of_the_wrong_kind_is_not_loaded(
     fact: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "run.json"
-    saved = json.loads(path.read_text())
-    saved["runs"][1][fact] = 5
-    path.write_text(json.dumps(saved))
+    path = changed(tmp_path, fact, 5)
 
     with pytest.raises(ValueError, match="is not a complete saved run log"):
         load_runs(path)
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    ("fact", "value", "problem"),
+    [
+        ("name", None, "its 'name' cannot be null"),
+        ("start_ns", "x" * 50, f"its 'start_ns' cannot be \"{'x' * 39}…"),
+        ("end_ns", [], "its 'end_ns' cannot be []"),
+        ("metadata", "x", "its 'metadata' cannot be \"x\""),
+        ("tags", [1], "there cannot be 1 among its 'tags'"),
+        (
+            "tokens",
+            {"input": "1", "output": 1, "total": 1},
+            "there cannot be \"1\" among its 'tokens'",
+        ),
+        ("chunk_times", [None], "there cannot be null among its 'chunk_times'"),
+        ("notes", [{"name": 1, "data": 1, "at": 1}], "the name of one of its 'notes' is no text"),
+    ],
+)
+def test_it_is_said_what_cannot_be(fact: str, value: Any, problem: str, tmp_path: Path) -> None:
+    path = changed(tmp_path, fact, value)
+
+    with pytest.raises(ValueError, match=re.escape(f"run 1: {problem}. Files are written by")):
+        load_runs(path)
+
+
+def changed(folder: Path, fact: str, value: Any) -> Path:
+    """The saved file, with another fact of its second run."""
+    path = folder / "run.json"
+    saved = json.loads(path.read_text())
+    saved["runs"][1][fact] = value
+    path.write_text(json.dumps(saved))
+    return path
 
 
 PATCH = {"op": "add", "path": "/logs/x/end_time", "value": None}
