@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ROOT_LATENCY = "root_latency"
 """A metric that the handler does not send: the seconds of a root, so of a whole chain."""
+_YEAR_10000 = 253_402_300_800
+"""Seconds from the epoch: no date of Python's, and of most stores, comes later."""
 Value: TypeAlias = "tuple[Kind, float, str, float | str, dict[str, str]]"
 """Kind, date, key, value and labels, as in a `Record`."""
 
@@ -75,7 +77,7 @@ def _values(
             (_text(key), _text(value)) for key, value in shown.items() if value is not None
         )
     given: Any = call.body.get("date")
-    date = float(given) if _is_number(given) else now
+    date = float(given) if _is_number(given) and given < _YEAR_10000 else now
     for key in call.keys:
         data = to_data({key: call.body[key]}, mask, "infino")
         value = next(iter(data.values())) if isinstance(data, dict) else data
@@ -96,7 +98,10 @@ def _of_run(run: Run, mask: Mask, label: Callable[[Run], str]) -> dict[str, str]
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
 
 
 def _text(value: Any) -> str:

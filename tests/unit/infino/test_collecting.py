@@ -121,7 +121,9 @@ def test_nothing_that_is_masked_leaves_the_test(monkeypatch: pytest.MonkeyPatch)
 
 def test_payloads_of_the_user_are_delivered_as_far_as_a_server_takes_them() -> None:
     labels = {"a": 1, "b": None, "run_id": "r"}
-    (metric,) = of_call("metric", score=1, name="x", bad=math.nan, labels=labels)
+    (metric,) = of_call(
+        "metric", date=10**12, score=1, name="x", bad=math.nan, big=10**400, labels=labels
+    )
     assert (metric.date, metric.key, metric.value) == (5, "score", 1)
     assert metric.labels == {"a": "1", "run_id": "r", "session": "s", "nodeid": "n", "attempt": "1"}
     (log,) = of_call("log", date=-3, note={"b": [1]}, labels="none")
