@@ -92,7 +92,7 @@ class Delivery:
         files = dict(self._outbox.close())
         try:
             self._deliver(files)
-        except Exception as error:  # no result may depend on it
+        except (Exception, KeyboardInterrupt) as error:  # no result may depend on it
             for path, count in files.items():
                 if path.exists():
                     self._note(self._shown, 0, count, path, shown(error))

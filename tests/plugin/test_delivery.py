@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from select import select
 
 import pytest
 
@@ -550,7 +551,7 @@ def test_ctrl_c_ends_a_delivery_that_takes_too_long(
     engine(
         project,
         monkeypatch,
-        f"import signal\nopen({str(started)!r}, 'w').close()\nwhile True: signal.pause()",
+        f"import signal\nopen({str(started)!r}, 'w').write('x')\nwhile True: signal.pause()",
     )
     project.pytester.makepyfile(
         test_it="from support.chains import question_chain\n"
@@ -565,7 +566,11 @@ def test_ctrl_c_ends_a_delivery_that_takes_too_long(
         text=True,
         start_new_session=True,
     ) as process:
-        started.read_text()  # the process that sends has come as far as the engine
+        fifo = os.open(started, os.O_RDONLY | os.O_NONBLOCK)
+        # Until the process that sends has come as far as the engine.
+        ready, _, _ = select([fifo], [], [], 60)
+        os.close(fifo)
+        assert ready
         os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[0]
 
