@@ -83,12 +83,12 @@ def _send(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         except ValueError as error:
             parser.error(f"--to: {error}")
     files: list[Path] = []
-    for path in options.paths or [folder for folder in default_folders() if folder.is_dir()]:
+    for path in options.paths or default_folders():
         if path.is_dir():
             files += spool_files(path)
         elif path.is_file():
             files.append(path)
-        else:
+        elif options.paths:
             parser.error(f"{path} is neither a file nor a directory")
     codes = [FINE]
 
@@ -100,7 +100,8 @@ def _send(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     for path in files:
         send_spool(path, to, options.deadline, tell)
     if not files and not options.json:
-        print("There is nothing to send.")  # noqa: T201
+        looked_at = " and ".join(map(str, options.paths or default_folders()))
+        print(f"There is nothing to send in {looked_at}.")  # noqa: T201
     return max(codes)
 
 

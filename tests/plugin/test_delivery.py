@@ -433,6 +433,53 @@ sys.path[:0] = [""]
     assert "chatter" not in "".join(capfd.readouterr())
 
 
+def test_a_process_that_is_killed_between_two_tables_loses_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine(
+        project,
+        monkeypatch,
+        """
+import os, signal, sys
+stand_in = sys.modules.pop("infino")
+del sys.path[:1]
+import infino
+from infino import *
+
+class Deadly:
+    def __init__(self, real):
+        self.real = real
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+    def open_table(self, name):
+        return Deadly(self.real.open_table(name))
+
+    def create_table(self, *args):
+        return Deadly(self.real.create_table(*args))
+
+    def append(self, rows):
+        self.real.append(rows)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def connect(*args, **options):
+    return Deadly(infino.connect(*args, **options))
+
+sys.modules["infino"] = stand_in
+""",
+    )
+    result = project.run(ONE_TEST, "--runlog-infino=./store")
+
+    store = project.pytester.path / "store"
+    assert infino_line(result).endswith("ended with status -9: it printed nothing")
+    assert len(record_ids(store, "metrics")) == RECORDS - 2  # it can be read
+    assert main(["send", *map(str, spool_paths(project))]) == 0
+    assert len(record_ids(store, "metrics")) == 2 * (RECORDS - 2)
+    assert len(set(record_ids(store, "metrics"))) == RECORDS - 2
+    assert len(record_ids(store, "logs")) == 2
+
+
 def test_a_file_of_the_user_is_not_taken_for_the_engine(project: Project) -> None:
     (project.pytester.path / "infino.py").write_text("raise SystemExit('not this one')")
     (project.pytester.path / "json.py").write_text("raise SystemExit('not this one')")

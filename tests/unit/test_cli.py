@@ -49,9 +49,11 @@ def test_without_arguments_what_sessions_left_is_sent(folder: str, tmp_path: Pat
     assert record_ids(tmp_path / "store", "metrics") == ["m1"]
 
 
-def test_nothing_to_send_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_send_is_fine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["send"]) == 0
-    assert capsys.readouterr().out == "There is nothing to send.\n"
+    assert capsys.readouterr().out == (
+        f"There is nothing to send in .pytest_cache/runlog-spool and {tmp_path}/tmp.\n"
+    )
 
 
 def test_what_is_kept_makes_the_exit_code_1(
