@@ -18,7 +18,7 @@ from support.store import metric, record_ids
 @pytest.fixture(autouse=True)
 def _in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "temporary_folder", lambda: tmp_path / "tmp")
+    monkeypatch.setattr(cli, "temporary_folder", lambda: tmp_path / "other")
 
 
 def spool(name: str, to: str | None, *numbers: int) -> Path:
@@ -41,7 +41,7 @@ def test_files_and_directories_are_sent(capsys: pytest.CaptureFixture[str], tmp_
     assert not second.exists()
 
 
-@pytest.mark.parametrize("folder", [".pytest_cache/runlog-spool", "tmp"])
+@pytest.mark.parametrize("folder", [".pytest_cache/runlog-spool", "other"])
 def test_without_arguments_what_sessions_left_is_sent(folder: str, tmp_path: Path) -> None:
     spool(f"{folder}/a.jsonl", str(tmp_path / "store"), 1)
 
@@ -52,7 +52,7 @@ def test_without_arguments_what_sessions_left_is_sent(folder: str, tmp_path: Pat
 def test_nothing_to_send_is_fine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["send"]) == 0
     assert capsys.readouterr().out == (
-        f"There is nothing to send in .pytest_cache/runlog-spool and {tmp_path}/tmp.\n"
+        f"There is nothing to send in .pytest_cache/runlog-spool and {tmp_path}/other.\n"
     )
 
 
