@@ -19,7 +19,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Memo = dict[int, Any]
     """What was frozen already, by the `id()` of values that live until all is frozen."""
@@ -36,6 +36,10 @@ _LANGCHAIN_DATA = (
     "langchain_core.structured_query",
 )
 
+as_text = str.__str__
+TEXT_TYPES: set[type] = {str}
+"""Types of text that `as_text` freezes: `str`, and LangChain's own as they are met."""
+
 _DICT = object()
 """`(_DICT, *keys, *values)`"""
 _LIST = object()
@@ -49,7 +53,7 @@ _BARE_OBJECT = object()
 _ODD_OBJECT = object()
 """`(_ODD_OBJECT, id of its type, state, extra, private)`: any other pydantic object."""
 _ALIKE = object()
-"""`(_ALIKE, frozen, content, id)`: a message that differs from a `_BARE_OBJECT` in these only."""
+"""`(_ALIKE, frozen, content, id)`: a message that differs from a frozen one in these only."""
 _COPY = object()
 """`(_COPY, copy)`: something that contains itself."""
 _MARKS = frozenset({_DICT, _LIST, _OTHER, _OBJECT, _BARE_OBJECT, _ODD_OBJECT, _ALIKE, _COPY})
@@ -69,7 +73,7 @@ def spread(value: Any) -> tuple[Any, ...]:
     if freezer is None:
         return (value,)
     if freezer is _text:
-        return (_as_str(value),)
+        return (as_text(value),)
     try:
         frozen: Frozen = freezer(value, {})
     except RecursionError:
@@ -88,30 +92,30 @@ class MessageFreezer:
 
     def __init__(self) -> None:
         self._last: tuple[Any, dict[str, Any], Frozen] = (None, {}, ())
-        """The last plain message: its class, its fields, and what it was frozen to."""
+        """The last that holds only text: its class, its fields, and what it was frozen to."""
 
     def spread(self, value: Any) -> tuple[Any, ...]:
         """What `spread` gives, or `(_ALIKE, frozen, content, id)`."""
         cls, fields, frozen = self._last
         if type(value) is cls:
             own = value.__dict__
-            fields["content"] = content = own.get("content")
-            fields["id"] = name = own.get("id")
-            if own == fields and type(content) is str and not value.__pydantic_extra__:
+            content, name = own.get("content"), own.get("id")
+            fields["content"], fields["id"] = content, name
+            if type(content) is str and own == fields and not value.__pydantic_extra__:
                 return (_ALIKE, frozen, content, name)
         items = spread(value)
-        if items[0] is _BARE_OBJECT and _is_plain_message(value, items):
-            shape = _SHAPES[items[1]]
-            empty = {name: make() for name, make in shape.containers.items()}
-            self._last = (shape.cls, {**value.__dict__, **empty}, items)
+        if items[0] in (_OBJECT, _BARE_OBJECT) and _is_text_only(items[2:]):
+            fields = thaw(items).__dict__
+            if "content" in fields and "id" in fields:
+                self._last = (type(value), fields, items)
         return items
 
 
-def _is_plain_message(value: Any, items: Frozen) -> bool:
-    return (
-        {"content", "id"} <= value.__dict__.keys()
-        and not type(value).__private_attributes__
-        and all(item is None or type(item) is str for item in items[2:])
+def _is_text_only(items: Iterable[Any]) -> bool:
+    """Whether all that is in there compares as text does: `1 == True` would be the same."""
+    return all(
+        _is_text_only(item) if type(item) is tuple else item is None or type(item) in _TEXT_ONLY
+        for item in items
     )
 
 
@@ -134,13 +138,19 @@ def _freeze(value: Any, memo: Memo) -> Any:
     return value if freezer is None else freezer(value, memo)
 
 
+def _freeze_all(values: Iterable[Any], memo: Memo) -> list[Any]:
+    return [
+        value if (freezer := _FREEZERS[type(value)]) is None else freezer(value, memo)
+        for value in values
+    ]
+
+
 def _dict(value: dict[Any, Any], memo: Memo) -> Frozen:
     if _BY_REFERENCE.issuperset(map(type, value.values())):
         return (_DICT, *value, *value.values())
     known = memo.get(id(value))
     if known is None:
-        items = [item if type(item) is str else _freeze(item, memo) for item in value.values()]
-        known = memo[id(value)] = (_DICT, *value, *items)
+        known = memo[id(value)] = (_DICT, *value, *_freeze_all(value.values(), memo))
     return known
 
 
@@ -153,7 +163,7 @@ def _list(value: Sequence[Any], memo: Memo) -> Frozen:
         return (_LIST, *value)
     known = memo.get(id(value))
     if known is None:
-        known = memo[id(value)] = (_LIST, *[_freeze(item, memo) for item in value])
+        known = memo[id(value)] = (_LIST, *_freeze_all(value, memo))
     return known
 
 
@@ -163,7 +173,7 @@ def _text(value: str, _memo: Memo) -> str:
     Each one that is kept would be an object more for the garbage collector to walk over: one
     for each streamed token.
     """
-    return _as_str(value)
+    return as_text(value)
 
 
 def _tuple(value: tuple[Any, ...], memo: Memo) -> Frozen:
@@ -307,6 +317,7 @@ def _freezer_of(cls: Any) -> Freezer | None:
         if issubclass(cls, dict):
             return _dict_subclass
         if issubclass(cls, str):
+            TEXT_TYPES.add(cls)
             return _text
     return None
 
@@ -338,7 +349,8 @@ def _thaw_container(mark: object, value: tuple[Any, ...], memo: Memo) -> Any:
         own = {"content": content, "id": name}
         others = _SHAPES[frozen[1]].others
         items = [own.get(name, item) for name, item in zip(others, frozen[2:])]
-        return _thaw_container(_BARE_OBJECT, (*frozen[:2], *items), memo)
+        rest = frozen[2 + len(others) :]
+        return _thaw_container(frozen[0], (*frozen[:2], *items, *rest), memo)
     shape = _SHAPES[value[1]]
     if mark is _ODD_OBJECT:
         return _make_object(shape.cls, *[_thaw(item, memo) for item in value[2:]])
@@ -399,11 +411,11 @@ def _copy(value: Any, memo: Memo) -> Any:
 
 
 _HEAP_TYPE = 1 << 9
+_TEXT_ONLY = (str, object)  # text, and the marks
 _PLAIN = (str, int, float, bool, type(None))
 _UNIONS = (Union, UnionType)
 _CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__
-_as_str = str.__str__
 
 _SHAPES: dict[int, _Shape] = {}
 """The pydantic classes by their `id()`; they are kept here, so the ids stay theirs."""

@@ -110,6 +110,10 @@ CHUNKS: list[Any] = [
     AIMessageChunk(content="e", id="2", name="other"),
     AIMessageChunk(content="f", id="2", usage_metadata=USAGE),
     AIMessageChunk(content="g", id="2", response_metadata={"model_name": "small"}),
+    AIMessageChunk(content="", id="2", response_metadata={"model_name": "small"}),
+    AIMessageChunk(content="", id="2", response_metadata={"model_name": "large"}),
+    AIMessageChunk(content="", id="2", response_metadata={"flag": 1}),
+    AIMessageChunk(content="", id="2", response_metadata={"flag": True}),
     AIMessageChunk.model_validate({"content": "h", "extra_field": [1]}),
     AIMessageChunk(content="i", id=None),
     AIMessageChunk.model_construct(content="j"),
@@ -133,9 +137,10 @@ def test_messages_of_a_stream_come_back_as_they_were() -> None:
 
 def test_of_a_message_that_is_like_the_one_before_the_text_is_kept() -> None:
     freezer = MessageFreezer()
-    freezer.spread(AIMessageChunk(content="a", id="1"))
+    provider = {"model_provider": "fake"}
+    freezer.spread(AIMessageChunk(content="a", id="1", response_metadata=provider))
 
-    items = freezer.spread(AIMessageChunk(content="b", id="1"))
+    items = freezer.spread(AIMessageChunk(content="b", id="1", response_metadata=provider.copy()))
 
     assert items[2:] == ("b", "1")
 
