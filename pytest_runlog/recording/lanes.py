@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LANGGRAPH = "langgraph._internal._runnable"
 """The module of what LangGraph calls its nodes and tasks with."""
+_CALLS = ("invoke", "ainvoke")
 
 
 def current_lane() -> Lane:
@@ -57,7 +58,8 @@ def own_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     frame = sys._getframe(1)  # noqa: SLF001
     while frame.f_back is not None:
         frame = frame.f_back
-        if frame.f_code.co_name == "invoke" and frame.f_globals.get("__name__") == _LANGGRAPH:
+        name = frame.f_code.co_name
+        if name in _CALLS and frame.f_globals.get("__name__") == _LANGGRAPH:
             own = (frame.f_locals.get("config") or {}).get("metadata") or {}
             place = {key: own[key] for key in own if key.startswith("langgraph_")}
             return {**metadata, **place}

@@ -478,6 +478,36 @@ def test_tasks_of_an_entrypoint_that_start_at_once_are_ordered_as_they_were_call
     assert [run.metadata["langgraph_path"][2] for run in runlog.find("work")] == [0, 1]
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="before Python 3.11 LangGraph calls no async tasks below a graph that is invoked",
+)
+def test_async_tasks_below_a_node_of_another_graph_have_places_of_their_own(
+    runlog: RunLogCapture,
+) -> None:
+    from langgraph.func import entrypoint, task
+    from langgraph.graph import MessagesState, StateGraph
+
+    @task
+    async def work(text: str) -> str:
+        return text
+
+    @entrypoint()
+    async def flow(texts: list[str]) -> list[str]:
+        return [await future for future in [work(text) for text in texts]]
+
+    def outer(state: MessagesState) -> dict[str, Any]:
+        return {"messages": asyncio.run(flow.ainvoke(["b", "a"]))}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("outer", outer)
+    graph.set_entry_point("outer")
+    graph.compile().invoke({"messages": []})
+
+    assert shown(runlog.one("flow").children) == ["work {'text': 'b'}", "work {'text': 'a'}"]
+    assert [run.metadata["langgraph_node"] for run in runlog.find("work")] == ["work", "work"]
+
+
 def test_tags_of_the_users_that_look_like_langchains_change_nothing(runlog: RunLogCapture) -> None:
     def function(value: Any) -> None:
         for name in ["z", "y", "x"]:
