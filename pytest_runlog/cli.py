@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,10 @@ SECONDS = 60.0
 
 def default_folders() -> list[Path]:
     """Where sessions put their spool files, unless `runlog_spool` says otherwise."""
-    return [Path(".pytest_cache", FOLDER), temporary_folder()]
+    folders = [Path(".pytest_cache", FOLDER)]
+    with suppress(PermissionError):
+        folders.append(temporary_folder())
+    return folders
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

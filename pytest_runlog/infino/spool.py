@@ -143,9 +143,17 @@ def write_spool(path: Path, to: str | None, records: Iterable[Record]) -> None:
 
 
 def temporary_folder() -> Path:
-    """The folder for spool files where pytest has no cache, or it cannot be written."""
-    user = "" if sys.platform == "win32" else f"-{os.getuid()}"
-    return Path(tempfile.gettempdir(), f"pytest-runlog-spool{user}")
+    """The folder for spool files where pytest has no cache, or it cannot be written.
+
+    Raises `PermissionError` where another user has made one of that name.
+    """
+    if sys.platform == "win32":
+        return Path(tempfile.gettempdir(), "pytest-runlog-spool")
+    folder = Path(tempfile.gettempdir(), f"pytest-runlog-spool-{os.getuid()}")
+    with suppress(FileNotFoundError):
+        if folder.lstat().st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to another user")
+    return folder
 
 
 def spool_files(folder: Path) -> list[Path]:

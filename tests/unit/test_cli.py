@@ -70,6 +70,18 @@ def test_what_is_kept_makes_the_exit_code_1(
     assert printed.out == f"{fine}: 1 record sent to {tmp_path}/store\n"
 
 
+def test_what_another_user_left_is_not_looked_at(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Path:
+        raise PermissionError("belongs to another user")
+
+    monkeypatch.setattr(cli, "temporary_folder", refuse)
+
+    assert main(["send"]) == 0
+    assert capsys.readouterr().out == "There is nothing to send in .pytest_cache/runlog-spool.\n"
+
+
 def test_a_place_can_be_named(tmp_path: Path) -> None:
     spool("a.jsonl", None, 1)
 

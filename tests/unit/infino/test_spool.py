@@ -14,6 +14,7 @@ from pytest_runlog.infino.spool import (
     claimed,
     read_spool,
     spool_files,
+    temporary_folder,
     write_spool,
 )
 from support.store import log, metric
@@ -203,3 +204,19 @@ def test_the_files_of_a_folder_come_oldest_first(tmp_path: Path) -> None:
     (tmp_path / "other.txt").touch()
 
     assert [path.name for path in spool_files(tmp_path)] == ["b.jsonl", "c.jsonl", "a.jsonl"]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no user ids on Windows")
+def test_a_temporary_folder_of_another_user_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = temporary_folder()
+    folder.mkdir()
+    assert temporary_folder() == folder
+
+    me = os.getuid()
+    folder.rename(tmp_path / f"pytest-runlog-spool-{me + 1}")
+    monkeypatch.setattr(os, "getuid", lambda: me + 1)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        temporary_folder()
