@@ -15,7 +15,12 @@ from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 characters = st.characters()
 """All of them: lone surrogates and control characters, too."""
 texts = st.text(characters, max_size=12)
-keys = st.one_of(texts, st.sampled_from(["a", "@type", "repr", "api_key", "<secret>", "token"]))
+LOOKED_AT = [
+    *["@type", "repr", "api_key", "<secret>", "token", "masked"],
+    *["type", "id", "name", "args", "tool_call_id", "data", "base64", "mime_type", "message"],
+]
+"""Keys of dicts that we look at."""
+keys = st.one_of(texts, st.sampled_from(["a", *LOOKED_AT]))
 scalars = st.one_of(
     st.none(),
     st.booleans(),
