@@ -76,6 +76,7 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
         self._options = Options() if options is None else options
         self._derived: _Derived | None = None
         self._infino: InfinoRecorder | None = None
+        self._is_loaded = False
         self._names: dict[str, int] = {}
         _recent.appendleft(ref(self))
 
@@ -157,7 +158,12 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
 
     @property
     def infino(self) -> InfinoRecorder:
-        """What `InfinoCallbackHandler` would have sent: metrics and logs."""
+        """What `InfinoCallbackHandler` would have sent: metrics and logs.
+
+        Raises `RuntimeError` for a capture that was loaded: a file does not hold them.
+        """
+        if self._is_loaded:
+            raise RuntimeError("a loaded run log has no payloads of Infino's; only a recording has")
         if self._infino is None:
             self._infino = InfinoRecorder(
                 self._journal, runs=lambda: (self.runs, self._derive().mask)
@@ -237,6 +243,7 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
         """
         capture = cls()
         capture._derived = _Derived(0, load_runs(Path(path)), Mask())
+        capture._is_loaded = True
         return capture
 
     @contextmanager

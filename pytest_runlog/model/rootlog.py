@@ -66,6 +66,8 @@ class RootLog:
 
     def state_at(self, length: int) -> dict[str, Any]:
         """The state after that many patches; before the first it is an empty dict."""
+        if type(length) is not int:
+            raise TypeError(f"state_at takes a number of patches, not {length!r}")
         count = len(self.operations)
         if not 0 <= length <= count:
             raise IndexError(

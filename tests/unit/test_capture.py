@@ -595,6 +595,15 @@ def test_what_was_loaded_has_no_handlers_to_give(log: RunLogCapture, tmp_path: P
             ask()
 
 
+def test_what_was_loaded_has_no_payloads_and_says_so(log: RunLogCapture, tmp_path: Path) -> None:
+    question_chain().invoke(INPUT)
+    log.save(tmp_path / "run.json")
+    loaded = RunLogCapture.load(tmp_path / "run.json")
+
+    with pytest.raises(RuntimeError, match=r"^a loaded run log has no payloads of Infino's; only"):
+        _ = loaded.infino
+
+
 def test_what_was_loaded_can_be_cleared(log: RunLogCapture, tmp_path: Path) -> None:
     search.invoke("x")
     log.save(tmp_path / "run.json")

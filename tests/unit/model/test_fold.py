@@ -88,6 +88,12 @@ def test_before_the_first_patch_there_is_nothing() -> None:
     assert branching().state_at(0) == {}
 
 
+@pytest.mark.parametrize("length", ["1", 1.5, True, None])
+def test_a_state_is_asked_for_by_a_whole_number(length: Any) -> None:
+    with pytest.raises(TypeError, match=f"^state_at takes a number of patches, not {length!r}$"):
+        branching().state_at(length)
+
+
 @pytest.mark.parametrize("length", [-1, 7, 100])
 def test_a_state_after_patches_that_are_not_there_is_an_error_that_counts_them(
     length: int,
