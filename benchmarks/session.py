@@ -73,11 +73,11 @@ def timed(owner, name, what):
 
     setattr(owner, name, wrapper)
 
-session = collection.SessionRecords
 timed(pytest_runlog.gate.Gate, "hold", "budgets, records")
-timed(pytest_runlog.plugin, "_attach", "budgets, records")
-for name in ("pytest_runtest_logreport", "judge", "pytest_terminal_summary"):
-    timed(session, name, "budgets, records")
+for name in ("_attach", "pytest_terminal_summary"):
+    timed(pytest_runlog.plugin, name, "budgets, records")
+for name in ("pytest_runtest_logreport", "judge"):
+    timed(collection.SessionRecords, name, "budgets, records")
 timed(pytest_runlog.capture, "_derive", "deriving the runs")
 timed(pytest_runlog.plugin, "_open", "opening, closing")
 timed(pytest_runlog.capture.RunLogCapture, "close", "opening, closing")

@@ -73,7 +73,7 @@ class _Draft(Place):
     parent: _Draft | None = None
     reports: int = 1
     """How often LangChain reports each event: twice if a handler is there twice."""
-    heard: Counter[object] = field(default_factory=Counter)
+    heard: Counter[object] | None = None
     """How many events of a kind were reported, if each is reported more than once."""
     ending: End | Error | None = None
     tokens: list[Token] = field(default_factory=list)
@@ -196,6 +196,7 @@ def _begin_late(event: Event) -> _Draft:
 def _add(draft: _Draft, event: Event, last: int) -> bool:
     """Whether the event is news: what is reported twice happened once."""
     if draft.reports > 1 and not isinstance(event, Chunk):  # the tap knows each handler once
+        draft.heard = Counter() if draft.heard is None else draft.heard
         draft.heard[type(event)] += 1
         if draft.heard[type(event)] % draft.reports != 1:
             return False

@@ -16,9 +16,10 @@ import hashlib
 import math
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, time
 from enum import Enum, Flag
+from functools import lru_cache
 from pathlib import PurePath
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -465,17 +466,26 @@ def _look_into(value: Any, *, secret: bool) -> tuple[str | None, list[tuple[str,
 
 def _members(value: Any) -> list[tuple[str, Any]]:
     """What a value contains, with the names of what has one."""
-    cls = type(value)
-    if issubclass(cls, (list, tuple, set, frozenset, deque)):
+    cls: Any = type(value)
+    kind = _kind_of(cls)
+    if kind is Sequence:
         return _items_of(value)
-    if issubclass(cls, Mapping):
+    if kind is Mapping:
         items = list(dict.items(value if issubclass(cls, dict) else dict(value)))
         return [
             (str.__str__(key) if issubclass(type(key), str) else "", item) for key, item in items
         ]
-    if issubclass(cls, BaseException):
+    if kind is BaseException:
         return [("", argument) for argument in value.args]
     return list((_fields_of(value) or {}).items())
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(cls: type) -> type:
+    """What values of this type are looked into as; `object` for their fields."""
+    if issubclass(cls, (list, tuple, set, frozenset, deque)):
+        return Sequence
+    return next((kind for kind in (Mapping, BaseException) if issubclass(cls, kind)), object)
 
 
 def _items_of(value: Iterable[Any]) -> list[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from contextlib import contextmanager
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog.recording.handler import RunLogCallbackHandler
@@ -60,6 +60,7 @@ _disarmed: set[Callable[..., Any]] = set()
 """Wrappers that somebody else wrapped in turn, so that they could not be taken off."""
 
 
+@lru_cache(maxsize=8)
 def _takes_transformer(method: Any) -> bool:
     try:
         parameters = list(inspect.signature(method).parameters)
