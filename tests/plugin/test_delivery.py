@@ -480,6 +480,26 @@ sys.modules["infino"] = stand_in
     assert len(record_ids(store, "logs")) == 2
 
 
+def test_a_warning_of_the_engine_is_no_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine(
+        project,
+        monkeypatch,
+        """
+import sys, warnings
+warnings.warn("old", DeprecationWarning)
+del sys.modules["infino"], sys.path[:1]
+from infino import *
+sys.path[:0] = [""]
+""",
+    )
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    result = project.run(ONE_TEST, "--runlog-infino=./store")
+
+    assert infino_line(result) == f"{RECORDS} records sent to ./store"
+
+
 def test_a_file_of_the_user_is_not_taken_for_the_engine(project: Project) -> None:
     (project.pytester.path / "infino.py").write_text("raise SystemExit('not this one')")
     (project.pytester.path / "json.py").write_text("raise SystemExit('not this one')")

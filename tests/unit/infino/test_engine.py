@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_runlog.infino import engine
-from pytest_runlog.infino.engine import EngineSink
+from pytest_runlog.infino.engine import EngineSink, storage_options
 from pytest_runlog.infino.payloads import Kind
 from pytest_runlog.infino.records import Record
 from pytest_runlog.infino.sinks import NotDelivered, open_sink
@@ -230,3 +230,35 @@ def test_tables_of_others_are_not_tidied(place: Path) -> None:
     EngineSink(str(place), deadline=30).tidy()
 
     assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("uri", "options"),
+    [
+        ("./dir", None),
+        ("s3://bucket", {"aws_access_key_id": "me", "aws_region": "eu-west-1"}),
+        ("az://container", {"azure_storage_account_name": "me"}),
+        ("gs://bucket", {"google_application_credentials": "key.json"}),
+    ],
+)
+def test_the_engine_is_told_what_the_environment_says_of_a_bucket(
+    uri: str, options: dict[str, str] | None
+) -> None:
+    environ = {
+        "AWS_ACCESS_KEY_ID": "me",
+        "AWS_REGION": "eu-west-1",
+        "AWS_SESSION_TOKEN": "",
+        "AWS_PAGER": "less",
+        "AZURE_STORAGE_ACCOUNT_NAME": "me",
+        "GOOGLE_APPLICATION_CREDENTIALS": "key.json",
+    }
+
+    assert storage_options(uri, environ) == options
+
+
+def test_an_endpoint_without_tls_is_allowed_because_it_was_named() -> None:
+    local = storage_options("s3://bucket", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
+    remote = storage_options("s3://bucket", {"AWS_ENDPOINT_URL": "https://s3.example.com"})
+
+    assert local == {"aws_endpoint_url": "http://127.0.0.1:9000", "aws_allow_http": "true"}
+    assert remote == {"aws_endpoint_url": "https://s3.example.com"}
