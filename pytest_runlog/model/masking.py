@@ -48,6 +48,7 @@ _RUN_ID = re.compile(rf"\b(?:lc_|(?:lc_)?run-{{1,2}}){_UUID}(?:-\d+)?\b")
 _ANY_UUID = re.compile(_UUID)
 _ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+(?=[^<>]*>|, file [\"'])")
 _MOCK_ADDRESS = re.compile(r"(<\w*Mock\b[^<>]*\bid=)'\d+'(?=>)")
+_PYDANTIC_VERSION = re.compile(r"(?<=errors\.pydantic\.dev/)\d+\.\d+(?=/)")
 _INTERRUPT_ID = re.compile(r"(?<=\bid=)'[0-9a-f]{32}'(?=[,)])")
 _SHORTEST_PART = 6
 """A secret at least this long is masked inside of longer text too."""
@@ -154,6 +155,8 @@ class Mask:
             text = _ADDRESS.sub("at 0x…", text)
         if "Mock" in text:
             text = _MOCK_ADDRESS.sub(r"\1…", text)
+        if "errors.pydantic.dev/" in text:  # where a ValidationError sends its readers
+            text = _PYDANTIC_VERSION.sub("…", text)
         if "Interrupt(" in text:  # LangGraph makes its id from those of the task
             text = _INTERRUPT_ID.sub("'…'", text)
         for pattern in self.patterns:

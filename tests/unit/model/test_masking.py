@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from pytest_runlog.model.masking import (
     Mask,
@@ -177,6 +178,15 @@ def test_addresses_in_default_reprs_are_masked_and_nobodys_own_numbers(
     text: str, masked: str
 ) -> None:
     assert Mask().text(text) == masked
+
+
+def test_an_error_of_pydantic_does_not_say_which_version_raised_it() -> None:
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(int).validate_python("x")
+
+    shown = Mask().text(str(raised.value))
+    assert shown.endswith("visit https://errors.pydantic.dev/…/v/int_parsing")
+    assert Mask().text("see https://pydantic.dev/2.11/") == "see https://pydantic.dev/2.11/"
 
 
 def test_what_the_user_masks_is_masked() -> None:
