@@ -22,8 +22,8 @@ from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, not what is installed
 
-from pytest_runlog.infino.engine import EngineSink
-from pytest_runlog.infino.records import Record
+from pytest_runlog.delivery.engine import EngineSink
+from pytest_runlog.delivery.records import Record
 
 MEGABYTE = 1_000_000
 TOPICS = ("physics", "history", "law")

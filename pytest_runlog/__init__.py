@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_runlog.budgeting import LatencySample
     from pytest_runlog.capture import RunLogCapture, record
+    from pytest_runlog.delivery.http.client import InfinoClientSink
     from pytest_runlog.gate import BudgetExceeded
-    from pytest_runlog.infino.client_sink import InfinoClientSink
     from pytest_runlog.infino.handler import InfinoCallbackHandler
     from pytest_runlog.infino.recorder import InfinoRecorder
     from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs
@@ -43,7 +43,7 @@ _HOMES = {
     "BudgetExceeded": "gate",
     "Chunk": "model.runs",
     "InfinoCallbackHandler": "infino.handler",
-    "InfinoClientSink": "infino.client_sink",
+    "InfinoClientSink": "delivery.http.client",
     "InfinoRecorder": "infino.recorder",
     "LatencySample": "budgeting",
     "Run": "model.runs",

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_runlog.infino.sending import THREAD, Sent, send_spool
-from pytest_runlog.infino.sinks import check_uri
-from pytest_runlog.infino.spool import FOLDER, spool_files, temporary_folder
+from pytest_runlog.delivery.sending import THREAD, Sent, send_spool
+from pytest_runlog.delivery.spool import FOLDER, spool_files, temporary_folder
+from pytest_runlog.delivery.uris import check_uri
 from pytest_runlog.measures.units import parse_seconds
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from pytest_runlog.capture import RunLogCapture
-    from pytest_runlog.delivery import Delivery
+    from pytest_runlog.delivery.session import Delivery
     from pytest_runlog.model.masking import MaskHook
 
 _ACTIONS = {"bool": "store_const", "string": "store", "linelist": "append"}
@@ -114,7 +114,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Have what is recorded delivered when the session ends, if there is anywhere to."""
     config = session.config
     if _is_delivered(config) and not hasattr(config, "workerinput"):
-        from pytest_runlog.delivery import Delivery
+        from pytest_runlog.delivery.session import Delivery
 
         config.stash[_delivery] = Delivery(config.stash[_settings], config)
         config.pluginmanager.register(config.stash[_delivery], "runlog-delivery")
@@ -393,7 +393,7 @@ def _attach(item: pytest.Item, report: pytest.TestReport, capture: RunLogCapture
         )
         attach_record(report, record)
         if _is_delivered(config) and not config.stash[_gate].is_inside(item):
-            from pytest_runlog.delivery import attach_values
+            from pytest_runlog.delivery.session import attach_values
 
             attach_values(report, capture, label)
         if config.getoption("xmlpath", None):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_runlog.infino.sinks import check_uri
+from pytest_runlog.delivery.uris import check_uri
 from pytest_runlog.measures.budget import BadBudget, Budget, closest, parse_budget
 from pytest_runlog.measures.units import parse_seconds
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pytest_runlog.infino.records import Record
-from pytest_runlog.infino.sinks import open_sink
+from pytest_runlog.delivery.opening import open_sink
+from pytest_runlog.delivery.records import Record
 from support.pages import blocks_of
 from support.store import query
 

@@ -10,7 +10,7 @@ import numpy as np  # noqa: F401 (freezegun finds it in LangChain; it loads once
 import pytest
 import time_machine  # noqa: F401
 
-import pytest_runlog.delivery
+import pytest_runlog.delivery.session
 import pytest_runlog.reports.terminal
 import pytest_runlog.snapshot  # noqa: F401
 from pytest_runlog import record

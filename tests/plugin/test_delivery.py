@@ -13,7 +13,7 @@ from select import select
 import pytest
 
 from pytest_runlog.cli import main
-from pytest_runlog.infino.spool import Spool, read_spool, spool_files
+from pytest_runlog.delivery.spool import Spool, read_spool, spool_files
 from support.inner import TESTS, Project, section
 from support.store import query, record_ids
 

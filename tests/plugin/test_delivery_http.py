@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_runlog.cli import main
-from pytest_runlog.infino.spool import read_spool, spool_files
+from pytest_runlog.delivery.spool import read_spool, spool_files
 from support.infino_server import GenerationName, InfinoServer, nowhere, serving
 from support.inner import TESTS, Project, section
 from support.records import ids
 
 if TYPE_CHECKING:
-    from pytest_runlog.infino.records import Record
+    from pytest_runlog.delivery.records import Record
 
 ONE_TEST = """
     def test_answer(runlog):

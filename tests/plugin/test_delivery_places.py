@@ -13,7 +13,7 @@ from socket import create_server
 import pytest
 
 from pytest_runlog.cli import main
-from pytest_runlog.infino.spool import read_spool, spool_files
+from pytest_runlog.delivery.spool import read_spool, spool_files
 from support.infino_server import InfinoServer, serving
 from support.inner import Project, section
 from support.store import query

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_runlog.cli import main
-from pytest_runlog.infino.records import Record
-from pytest_runlog.infino.spool import Spool, read_spool, spool_files
+from pytest_runlog.delivery.records import Record
+from pytest_runlog.delivery.spool import Spool, read_spool, spool_files
 from support.inner import Project, section
 from support.store import record_ids
 
@@ -150,7 +150,7 @@ def test_what_a_sink_does_not_take_is_kept_and_changes_no_result(
 
 def test_a_sink_can_say_what_it_did_not_take(project: Project) -> None:
     body = """
-                from pytest_runlog.infino.sinks import NotDelivered
+                from pytest_runlog.delivery.sinks import NotDelivered
                 raise NotDelivered("no logs", [r for r in records if r.kind == "log"])"""
     result = project.run(ONE_TEST, conftest=failing(body))
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_runlog.budgeting import labels
-from pytest_runlog.infino.collecting import to_records, values_of
+from pytest_runlog.delivery.collecting import to_records, values_of
+from pytest_runlog.delivery.records import Record
+from pytest_runlog.delivery.spool import SpoolUnreadable, read_spool, write_spool
 from pytest_runlog.infino.payloads import Kind, Payload
-from pytest_runlog.infino.records import Record
-from pytest_runlog.infino.spool import SpoolUnreadable, read_spool, write_spool
 from pytest_runlog.model.masking import Mask
 from support.secrets import Planted, planted
 from support.values import values as anything

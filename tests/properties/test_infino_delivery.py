@@ -10,11 +10,11 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_runlog.infino import posting
-from pytest_runlog.infino.posting import Answer, Broke, Deadline, Failed, deliver
-from pytest_runlog.infino.records import Record
-from pytest_runlog.infino.sinks import NotDelivered
-from pytest_runlog.infino.wire import entry_of, size_of
+from pytest_runlog.delivery.http import posting
+from pytest_runlog.delivery.http.posting import Answer, Broke, Deadline, Failed, deliver
+from pytest_runlog.delivery.http.wire import entry_of, size_of
+from pytest_runlog.delivery.records import Record
+from pytest_runlog.delivery.sinks import NotDelivered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_runlog.infino.records import Record
+from pytest_runlog.delivery.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

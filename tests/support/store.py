@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pytest_runlog.infino.engine import storage_options
-from pytest_runlog.infino.records import Record
+from pytest_runlog.delivery.engine import storage_options
+from pytest_runlog.delivery.records import Record
 
 DATE = 1_780_000_000.0
 

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_runlog import cli
 from pytest_runlog.cli import main
-from pytest_runlog.infino.spool import read_spool, write_spool
+from pytest_runlog.delivery.spool import read_spool, write_spool
 from support.store import metric, record_ids
 
 

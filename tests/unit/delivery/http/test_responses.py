@@ -7,9 +7,9 @@ import errno
 import pytest
 import requests
 
-from pytest_runlog.infino.posting import Broke, Deadline, Failed
-from pytest_runlog.infino.responses import failure_of
-from pytest_runlog.infino.server import Server
+from pytest_runlog.delivery.http.posting import Broke, Deadline, Failed
+from pytest_runlog.delivery.http.responses import failure_of
+from pytest_runlog.delivery.http.server import Server
 from support.infino_server import nowhere
 
 WHERE = "http://infino.example:3000"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_runlog.infino.records import Record
-from pytest_runlog.infino.wire import BODY_LIMIT, Entry, entry_of, size_of, take
+from pytest_runlog.delivery.http.wire import BODY_LIMIT, Entry, entry_of, size_of, take
+from pytest_runlog.delivery.records import Record
 from support.records import DATE, LABELS, log, metric, some
 
 

@@ -13,21 +13,21 @@ from uuid import uuid4
 
 import pytest
 
+from pytest_runlog.delivery.collecting import to_records, values_of
+from pytest_runlog.delivery.outbox import Outbox
+from pytest_runlog.delivery.process import Sender
+from pytest_runlog.delivery.sending import LATE, Sent, shown, start
+from pytest_runlog.delivery.spool import FOLDER, SUFFIX, read_spool, temporary_folder, write_spool
+from pytest_runlog.delivery.uris import scheme_of, without_credentials
 from pytest_runlog.explain.delivery import STOPPED, not_delivered
-from pytest_runlog.infino.collecting import to_records, values_of
-from pytest_runlog.infino.outbox import Outbox
-from pytest_runlog.infino.process import Sender
-from pytest_runlog.infino.sending import LATE, Sent, shown, start
-from pytest_runlog.infino.sinks import scheme_of, without_credentials
-from pytest_runlog.infino.spool import FOLDER, SUFFIX, read_spool, temporary_folder, write_spool
 from pytest_runlog.session.summary import Delivered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pytest_runlog.capture import RunLogCapture
-    from pytest_runlog.infino.records import Record
-    from pytest_runlog.infino.sinks import Sink
+    from pytest_runlog.delivery.records import Record
+    from pytest_runlog.delivery.sinks import Sink
     from pytest_runlog.model.runs import Run
     from pytest_runlog.settings import Settings
 

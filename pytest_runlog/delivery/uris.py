@@ -1,56 +1,15 @@
-"""Where records are delivered to, and how it is said."""
+"""How it is said where records are delivered to: what a URI can be, and what of it is secret."""
 
 from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, unquote, urlencode
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from pytest_runlog.infino.records import Record
 
 ENGINE_SCHEMES = ("s3", "az", "gs")
 HTTP_SCHEMES = ("http", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _USER = re.compile(r"(?<=://)[^/@]*@")
-
-
-class NotDelivered(Exception):
-    """Some records, or all, did not arrive, or nobody knows whether they did."""
-
-    def __init__(self, reason: str, records: Iterable[Record]) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        """What happened, where, and how to put it right."""
-        self.records = tuple(records)
-        """Those that were not delivered."""
-
-
-class Sink(Protocol):
-    """Takes the records of a session."""
-
-    def send(self, records: Sequence[Record]) -> None:
-        """Deliver these records. Raises `NotDelivered`."""
-
-
-def open_sink(uri: str, deadline: float) -> Sink:
-    """The sink that a URI names; whatever it does ends within `deadline` seconds from now.
-
-    Raises `ValueError` for a URI that names none, and `NotDelivered`, without records, where
-    a package is missing.
-    """
-    check_uri(uri)
-    # Imported when it is needed: the engine costs a process much, and must not be forked.
-    if scheme_of(uri) in HTTP_SCHEMES:
-        from pytest_runlog.infino.http import HttpSink
-
-        return HttpSink(uri, deadline)
-    from pytest_runlog.infino.engine import EngineSink
-
-    return EngineSink(uri, deadline)
 
 
 def check_uri(uri: str) -> None:

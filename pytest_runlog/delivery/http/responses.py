@@ -8,7 +8,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pytest_runlog.infino.posting import Answer, Broke, Failed
+from pytest_runlog.delivery.http.posting import Answer, Broke, Failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_runlog.infino.sinks import check_uri, credentials_of, without_credentials
+from pytest_runlog.delivery.uris import check_uri, credentials_of, without_credentials
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,16 @@ from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_runlog.infino.sinks import (
-    NotDelivered,
-    credentials_of,
-    open_sink,
-    without_credentials,
-)
-from pytest_runlog.infino.spool import (
+from pytest_runlog.delivery.opening import open_sink
+from pytest_runlog.delivery.sinks import NotDelivered
+from pytest_runlog.delivery.spool import (
     SpoolInUse,
     SpoolUnreadable,
     claimed,
     read_spool,
     write_spool,
 )
+from pytest_runlog.delivery.uris import credentials_of, without_credentials
 from pytest_runlog.measures.units import count_text
 from pytest_runlog.model.masking import Mask, environment_secrets
 
@@ -27,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from pytest_runlog.infino.records import Record
-    from pytest_runlog.infino.sinks import Sink
+    from pytest_runlog.delivery.records import Record
+    from pytest_runlog.delivery.sinks import Sink
 
 THREAD = "runlog-send"
 """The name of a thread that may outlive its deadline."""

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_runlog.infino import engine
-from pytest_runlog.infino.engine import EngineSink, storage_options
+from pytest_runlog.delivery import engine
+from pytest_runlog.delivery.engine import EngineSink, storage_options
+from pytest_runlog.delivery.opening import open_sink
+from pytest_runlog.delivery.records import Record
+from pytest_runlog.delivery.sinks import NotDelivered
 from pytest_runlog.infino.payloads import Kind
-from pytest_runlog.infino.records import Record
-from pytest_runlog.infino.sinks import NotDelivered, open_sink
 from support.store import DATE, log, metric, query, record_ids
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest_runlog
-from pytest_runlog.infino.sending import LATE, Sent
-from pytest_runlog.infino.sinks import without_credentials
+from pytest_runlog.delivery.sending import LATE, Sent
+from pytest_runlog.delivery.uris import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

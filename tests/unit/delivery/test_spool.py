@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_runlog.infino import spool
-from pytest_runlog.infino.spool import (
+from pytest_runlog.delivery import spool
+from pytest_runlog.delivery.spool import (
     SpoolInUse,
     SpoolUnreadable,
     SpoolWriter,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_runlog import InfinoRecorder
-from pytest_runlog.infino import posting
-from pytest_runlog.infino.client_sink import InfinoClientSink
-from pytest_runlog.infino.http import HttpSink
-from pytest_runlog.infino.posting import THREAD
-from pytest_runlog.infino.sinks import NotDelivered, open_sink
+from pytest_runlog.delivery.http import posting
+from pytest_runlog.delivery.http.client import InfinoClientSink
+from pytest_runlog.delivery.http.posting import THREAD
+from pytest_runlog.delivery.http.sink import HttpSink
+from pytest_runlog.delivery.opening import open_sink
+from pytest_runlog.delivery.sinks import NotDelivered
 from support.infino_server import GenerationName, Index, InfinoServer, nowhere, serving
 from support.infinopy import Infinopy001, Infinopy005, Infinopy007, InfinopyHead
 from support.records import ids, log, metric, some
@@ -23,7 +24,7 @@ from support.records import ids, log, metric, some
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_runlog.infino.records import Record
+    from pytest_runlog.delivery.records import Record
 
 CLIENTS: dict[type[Any], GenerationName] = {
     Infinopy001: "ts",

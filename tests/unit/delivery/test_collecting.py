@@ -9,9 +9,9 @@ import pytest
 
 from pytest_runlog import RunLogCapture, record
 from pytest_runlog.defaults import Options
-from pytest_runlog.infino.collecting import to_records, values_of
+from pytest_runlog.delivery.collecting import to_records, values_of
+from pytest_runlog.delivery.records import Record
 from pytest_runlog.infino.payloads import Payload
-from pytest_runlog.infino.records import Record
 from pytest_runlog.model.masking import Mask
 from support.chains import question_chain
 from support.models import ModelDown, chat

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_runlog.infino.records import Record
+from pytest_runlog.delivery.records import Record
 
 LOG = Record("log", "s/1", 1.5, "prompt", "why?", {"run_id": "r"})
 METRIC = Record("metric", "s/2", 2, "latency", 0.25, {})

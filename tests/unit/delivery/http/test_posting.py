@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_runlog.infino import posting
-from pytest_runlog.infino.posting import Answer, Broke, Deadline, deliver
+from pytest_runlog.delivery.http import posting
+from pytest_runlog.delivery.http.posting import Answer, Broke, Deadline, deliver
 from support.records import metric
 
 if TYPE_CHECKING:

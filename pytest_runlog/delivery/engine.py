@@ -14,13 +14,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from pytest_runlog.infino.sinks import NotDelivered, scheme_of, without_credentials
+from pytest_runlog.delivery.sinks import NotDelivered
+from pytest_runlog.delivery.uris import scheme_of, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_runlog.delivery.records import Record
     from pytest_runlog.infino.payloads import Kind
-    from pytest_runlog.infino.records import Record
 
 LABELS = ("session", "nodeid", "attempt", "chain", "path", "run_id", "model_id")
 """The labels that are columns; any others are in the column `labels`, as JSON."""

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pytest_runlog.infino.records import Record
+from pytest_runlog.delivery.records import Record
 from pytest_runlog.model.data import to_data
 
 if TYPE_CHECKING:

@@ -6,18 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from pytest_runlog.infino.client_sink import InfinoClientSink
+from pytest_runlog.delivery.http.client import InfinoClientSink
+from pytest_runlog.delivery.http.posting import Deadline, deliver
+from pytest_runlog.delivery.http.server import Server
+from pytest_runlog.delivery.uris import without_credentials
 from pytest_runlog.infino.clients import DEFAULT_INDEX
-from pytest_runlog.infino.posting import Deadline, deliver
-from pytest_runlog.infino.server import Server
-from pytest_runlog.infino.sinks import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_runlog.delivery.records import Record
+    from pytest_runlog.delivery.sinks import Sink
     from pytest_runlog.infino.clients import InfinoClient
-    from pytest_runlog.infino.records import Record
-    from pytest_runlog.infino.sinks import Sink
 
 
 class HttpSink:

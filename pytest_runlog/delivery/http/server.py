@@ -6,15 +6,15 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from pytest_runlog.delivery.http.posting import Answer, Broke, Failed
+from pytest_runlog.delivery.http.responses import answer_of, failure_of
+from pytest_runlog.delivery.http.wire import INDEX, METRIC, TS, Generation
+from pytest_runlog.delivery.uris import without_credentials
 from pytest_runlog.infino.clients import DEFAULT_INDEX
-from pytest_runlog.infino.posting import Answer, Broke, Failed
-from pytest_runlog.infino.responses import answer_of, failure_of
-from pytest_runlog.infino.sinks import without_credentials
-from pytest_runlog.infino.wire import INDEX, METRIC, TS, Generation
 
 if TYPE_CHECKING:
+    from pytest_runlog.delivery.http.posting import Deadline
     from pytest_runlog.infino.payloads import Kind
-    from pytest_runlog.infino.posting import Deadline
 
 CONNECT_TIMEOUT = 5.0
 

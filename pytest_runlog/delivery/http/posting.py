@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from random import uniform
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from pytest_runlog.infino.sinks import NotDelivered
-from pytest_runlog.infino.wire import BODY_LIMIT, MOST_ENTRIES, size_of, take
+from pytest_runlog.delivery.http.wire import BODY_LIMIT, MOST_ENTRIES, size_of, take
+from pytest_runlog.delivery.sinks import NotDelivered
 from pytest_runlog.model.journal import Clock
 from pytest_runlog.model.masking import Mask, environment_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_runlog.delivery.records import Record
     from pytest_runlog.infino.payloads import Kind
-    from pytest_runlog.infino.records import Record
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between tries of one request, before jitter."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Sequence
 
+    from pytest_runlog.delivery.records import Record
     from pytest_runlog.infino.payloads import Kind
-    from pytest_runlog.infino.records import Record
 
 BODY_LIMIT = 2_000_000
 """Bytes of a request. The server takes 2 MiB, and since March 2024 5 MiB."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pytest_runlog.infino import sending
-from pytest_runlog.infino.records import Record
-from pytest_runlog.infino.sending import Sent, send_spool
-from pytest_runlog.infino.sinks import NotDelivered
-from pytest_runlog.infino.spool import claimed, read_spool, write_spool
+from pytest_runlog.delivery import sending
+from pytest_runlog.delivery.records import Record
+from pytest_runlog.delivery.sending import Sent, send_spool
+from pytest_runlog.delivery.sinks import NotDelivered
+from pytest_runlog.delivery.spool import claimed, read_spool, write_spool
 from support.store import log, metric, record_ids
 
 RECORDS = [metric(1), metric(2), log(3)]
@@ -231,7 +231,7 @@ def test_a_file_that_cannot_be_shortened_stays_whole(
 def test_a_place_that_cannot_be_tidied_up_is_no_failure(
     path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pytest_runlog.infino.engine import EngineSink
+    from pytest_runlog.delivery.engine import EngineSink
 
     write_spool(path, str(store), RECORDS)
 

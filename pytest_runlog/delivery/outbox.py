@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_runlog.infino.spool import SUFFIX, SpoolInUse, SpoolWriter
+from pytest_runlog.delivery.spool import SUFFIX, SpoolInUse, SpoolWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from pytest_runlog.infino.records import Record
+    from pytest_runlog.delivery.records import Record
 
 
 class Outbox:

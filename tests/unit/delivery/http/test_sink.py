@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from pytest_runlog.infino import posting
-from pytest_runlog.infino.http import HttpSink
-from pytest_runlog.infino.posting import LEAST_LIMIT, MOST_REJECTED, PAUSES
-from pytest_runlog.infino.records import Record
-from pytest_runlog.infino.server import is_loopback
-from pytest_runlog.infino.sinks import NotDelivered, open_sink
+from pytest_runlog.delivery.http import posting
+from pytest_runlog.delivery.http.posting import LEAST_LIMIT, MOST_REJECTED, PAUSES
+from pytest_runlog.delivery.http.server import is_loopback
+from pytest_runlog.delivery.http.sink import HttpSink
+from pytest_runlog.delivery.opening import open_sink
+from pytest_runlog.delivery.records import Record
+from pytest_runlog.delivery.sinks import NotDelivered
 from pytest_runlog.model.journal import Clock
 from support.clock import HandClock
 from support.infino_server import GenerationName, InfinoServer, nowhere, serving

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_runlog.infino.outbox import Outbox
-from pytest_runlog.infino.spool import read_spool
+from pytest_runlog.delivery.outbox import Outbox
+from pytest_runlog.delivery.spool import read_spool
 from support.store import metric
 
 

@@ -6,24 +6,24 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_runlog.delivery.http.posting import Answer, Deadline, Failed, deliver
+from pytest_runlog.delivery.http.responses import answer_of, failure_of
+from pytest_runlog.delivery.http.server import Server, host_of, is_loopback
+from pytest_runlog.delivery.http.wire import INDEX, METRIC, TS, Generation
+from pytest_runlog.delivery.uris import without_credentials
 from pytest_runlog.infino.clients import (
     DEFAULT_INDEX,
     appender_for,
     metric_method,
     wants_index,
 )
-from pytest_runlog.infino.posting import Answer, Deadline, Failed, deliver
-from pytest_runlog.infino.responses import answer_of, failure_of
-from pytest_runlog.infino.server import Server, host_of, is_loopback
-from pytest_runlog.infino.sinks import without_credentials
-from pytest_runlog.infino.wire import INDEX, METRIC, TS, Generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pytest_runlog.delivery.records import Record
     from pytest_runlog.infino.clients import InfinoClient
     from pytest_runlog.infino.payloads import Kind
-    from pytest_runlog.infino.records import Record
 
 
 class InfinoClientSink:
