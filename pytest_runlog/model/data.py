@@ -267,9 +267,10 @@ class _Conversion:
         if issubclass(cls, dict):
             return self.mapping(value, path, depth)
         if issubclass(cls, (list, tuple, deque)):
+            hidden = {at for at, name in enumerate(_names_in(cls)) if is_secret_key(name)}
             return [
-                self.convert(item, f"{path}[{index}]", secret=is_secret_key(name), depth=depth)
-                for index, (name, item) in enumerate(_items_of(value))
+                self.convert(item, f"{path}[{index}]", secret=index in hidden, depth=depth)
+                for index, item in enumerate(value)
             ]
         if issubclass(cls, (set, frozenset)):
             items = [self.convert(item, f"{path}[]", secret=False, depth=depth) for item in value]
@@ -490,10 +491,14 @@ def _kind_of(cls: type) -> type:
 
 def _items_of(value: Iterable[Any]) -> list[tuple[str, Any]]:
     """The items of a list, a tuple or a set, with the names that a `NamedTuple` has for them."""
-    names, items = getattr(type(value), "_fields", ()), list(value)
-    if not isinstance(names, tuple):
-        names = ()
-    return [*zip(map(str, names), items), *(("", item) for item in items[len(names) :])]
+    names, items = _names_in(type(value)), list(value)
+    return [*zip(names, items), *(("", item) for item in items[len(names) :])]
+
+
+def _names_in(cls: type) -> tuple[str, ...]:
+    """The names that a `NamedTuple` has for its items."""
+    names = getattr(cls, "_fields", ())
+    return tuple(map(str, names)) if isinstance(names, tuple) else ()
 
 
 def _member_name(member: Enum) -> str:
