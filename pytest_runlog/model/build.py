@@ -82,20 +82,16 @@ class _Draft(Place):
     customs: list[Custom] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
-    def content(self) -> Any:
-        return [
-            self.type,
-            self.status(),
-            self.attempt,
-            sorted(self.tags),
-            shown_metadata(self.metadata, self.tags),
-            self.output(),
-            self.error(),
-            self.usage(),
-            self.model_name(),
-            group_chunks(chunk.value for chunk in self.run_chunks()),
-            [[event.name, event.data] for event in self.run_events()],
-        ]
+    def content(self) -> dict[str, Any]:
+        return {
+            "": [self.type, self.status(), self.attempt, self.usage(), self.model_name()],
+            "tags": sorted(self.tags),
+            "metadata": shown_metadata(self.metadata, self.tags),
+            "output": self.output(),
+            "error": self.error(),
+            "chunks": group_chunks(chunk.value for chunk in self.run_chunks()),
+            "events": [[event.name, event.data] for event in self.run_events()],
+        }
 
     def status(self) -> str:
         return status_of(self.ending)

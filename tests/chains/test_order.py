@@ -56,6 +56,20 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+@pytest.mark.parametrize("place", ["output.nonce", ".nonce"])
+def test_what_is_masked_in_an_output_by_its_place_orders_nothing(place: str) -> None:
+    options = Options(mask_hook=lambda path, value: "…" if path.endswith(place) else value)
+
+    def tree_of(nonces: str) -> str:
+        books = iter([{"nonce": nonce, "title": title} for title, nonce in zip("abc", nonces)])
+        next_book: RunnableLambda[str, Any] = RunnableLambda(lambda _: next(books))
+        with pytest_runlog.record(options=options) as log:
+            next_book.batch(["the same"] * 3)
+        return log.tree()
+
+    assert tree_of("123") == tree_of("231") == tree_of("321")
+
+
 @pytest.mark.parametrize("place", ["inputs.nonce", ".nonce"])
 def test_what_is_masked_by_its_place_orders_nothing(place: str) -> None:
     options = Options(mask_hook=lambda path, value: "…" if path.endswith(place) else value)
