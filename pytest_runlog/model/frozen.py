@@ -101,8 +101,11 @@ class MessageFreezer:
             own = value.__dict__
             content, name = own.get("content"), own.get("id")
             fields["content"], fields["id"] = content, name
-            if type(content) is str and own == fields and not value.__pydantic_extra__:
-                return (_ALIKE, frozen, content, name)
+            try:
+                if type(content) is str and own == fields and not value.__pydantic_extra__:
+                    return (_ALIKE, frozen, content, name)
+            except Exception:  # something in there, such as an array, does not compare
+                self._last = (None, {}, ())
         items = spread(value)
         if items[0] in (_OBJECT, _BARE_OBJECT) and _is_text_only(items[2:]):
             fields = thaw(items).__dict__

@@ -145,6 +145,22 @@ def test_of_a_message_that_is_like_the_one_before_the_text_is_kept() -> None:
     assert items[2:] == ("b", "1")
 
 
+def test_messages_of_a_stream_may_hold_what_does_not_compare() -> None:
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    odd = Odd()
+    freezer = MessageFreezer()
+    freezer.spread(AIMessageChunk(content="a", additional_kwargs={"logits": "none"}))
+
+    frozen = gather(freezer.spread(AIMessageChunk(content="b", additional_kwargs={"logits": odd})))
+
+    assert thaw(frozen).additional_kwargs["logits"] is odd
+
+
 def test_a_message_of_a_stream_is_its_own_whatever_becomes_of_the_one_before() -> None:
     freezer = MessageFreezer()
     one, other = AIMessageChunk(content="a"), AIMessageChunk(content="b")
