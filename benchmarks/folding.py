@@ -27,9 +27,9 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tracers.log_stream import RunLog, RunLogPatch
 
 import pytest_runlog
-from pytest_runlog.model.fold import Fold, plain
-from pytest_runlog.model.patches import Patch
-from pytest_runlog.model.rootlog import RootLog
+from pytest_runlog.model.log.fold import Fold, plain
+from pytest_runlog.model.log.patches import Patch
+from pytest_runlog.model.log.rootlog import RootLog
 from pytest_runlog.model.runs import log_of
 
 ADDED_UP = 2_000

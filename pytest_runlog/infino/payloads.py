@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_runlog.model.data import message_of, to_data
 from pytest_runlog.model.errors import step_of
+from pytest_runlog.model.events import MODEL_TYPES
 from pytest_runlog.model.masking import Mask, environment_secrets
 from pytest_runlog.model.outcome import is_interruption
-from pytest_runlog.model.runs import MODEL_TYPES
 from pytest_runlog.model.usage import usage_of
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_runlog.model.data import group_chunks, shown_metadata
 from pytest_runlog.model.events import (
+    MODEL_TYPES,
     STREAM_EVENT,
     Chunk,
     Custom,
@@ -19,6 +20,7 @@ from pytest_runlog.model.events import (
     Token,
 )
 from pytest_runlog.model.journal import Clock
+from pytest_runlog.model.log.rootlog import keep_logs
 from pytest_runlog.model.order import Origin, Place, sort_places
 from pytest_runlog.model.outcome import (
     chunk_of,
@@ -29,9 +31,8 @@ from pytest_runlog.model.outcome import (
     response_of,
     status_of,
 )
-from pytest_runlog.model.rootlog import keep_logs
-from pytest_runlog.model.runs import MODEL_TYPES, Run, RunEvent, Runs, moment, walk
 from pytest_runlog.model.runs import Chunk as RunChunk
+from pytest_runlog.model.runs import Run, RunEvent, Runs, moment, walk
 from pytest_runlog.model.tries import FALLBACKS, number_attempts, number_repetitions
 from pytest_runlog.model.usage import UNKNOWN, usage_of
 

@@ -29,6 +29,10 @@ An id is reused after its task ends, so the name is part of the lane.
 """
 
 
+MODEL_TYPES = frozenset({"llm", "chat_model"})
+"""The types of model runs: completion models and chat models."""
+
+
 class Start(NamedTuple):
     """A run began."""
 

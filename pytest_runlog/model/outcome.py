@@ -5,8 +5,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from pytest_runlog.model.events import Chunk, End, Error, Note, Token
-from pytest_runlog.model.runs import MODEL_TYPES
+from pytest_runlog.model.events import MODEL_TYPES, Chunk, End, Error, Note, Token
 
 if TYPE_CHECKING:
     from typing import TypeAlias

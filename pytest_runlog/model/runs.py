@@ -8,8 +8,9 @@ from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from pytest_runlog.model.events import MODEL_TYPES
+from pytest_runlog.model.log.selection import select
 from pytest_runlog.model.masking import Mask
-from pytest_runlog.model.selection import select
 from pytest_runlog.model.text import HasTree, lines_of, tree_lines
 from pytest_runlog.model.usage import TokenUsage, add_up
 
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 
     from langchain_core.tracers.log_stream import RunLog, RunLogPatch
 
-    from pytest_runlog.model.rootlog import RootLog
+    from pytest_runlog.model.log.rootlog import RootLog
     from pytest_runlog.model.text import Level
 
 
-MODEL_TYPES = frozenset({"llm", "chat_model"})
 _UNMASKED = Mask()
 
 

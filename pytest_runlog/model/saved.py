@@ -20,8 +20,8 @@ from pytest_runlog.model.data import (
     without_call_ids,
 )
 from pytest_runlog.model.errors import causes_of
-from pytest_runlog.model.patches import Shown
-from pytest_runlog.model.rootlog import RootLog
+from pytest_runlog.model.log.patches import Shown
+from pytest_runlog.model.log.rootlog import RootLog
 from pytest_runlog.model.runs import Chunk, Run, RunEvent, Runs, log_of, walk
 from pytest_runlog.model.usage import TokenUsage
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_runlog.model.data import Data
+    from pytest_runlog.model.log.patches import Patch
     from pytest_runlog.model.masking import Mask
-    from pytest_runlog.model.patches import Patch
 
 SCHEMA = 1
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_runlog.model.data import to_data
+from pytest_runlog.model.log.patches import joined
 from pytest_runlog.model.masking import Mask
-from pytest_runlog.model.patches import joined
 
 if TYPE_CHECKING:
     from pytest_runlog.model.runs import Run

@@ -18,9 +18,9 @@ from uuid import UUID
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 from pytest_runlog.model.events import END, ERROR, START, read_event
-from pytest_runlog.model.livelog import LiveLog
+from pytest_runlog.model.log.livelog import LiveLog
+from pytest_runlog.model.log.selection import Selection, select
 from pytest_runlog.model.runs import moment
-from pytest_runlog.model.selection import Selection, select
 from pytest_runlog.recording.channel import Channel
 from pytest_runlog.recording.handler import RunLogCallbackHandler, previous_start
 from pytest_runlog.recording.installer import Recorder
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from langchain_core.tracers.log_stream import RunLogPatch
 
     from pytest_runlog.model.events import Recorded
-    from pytest_runlog.model.livelog import Candidate
+    from pytest_runlog.model.log.livelog import Candidate
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -34,7 +34,7 @@ from langchain_core.tracers.log_stream import LogStreamCallbackHandler, RunLogPa
 import pytest_runlog
 from pytest_runlog import StreamingRunLogCallbackHandler
 from pytest_runlog.model.events import Start
-from pytest_runlog.model.livelog import LiveLog
+from pytest_runlog.model.log.livelog import LiveLog
 from pytest_runlog.recording import channel, streaming
 from support.chains import ANSWER, graph, question_chain
 from support.doors import INPUT, collect, step

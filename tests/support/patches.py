@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import pytest
 from langchain_core.tracers.log_stream import LogStreamCallbackHandler, RunLogPatch
 
-from pytest_runlog.model import rootlog
-from pytest_runlog.model.patches import LogWriter, Shown
+from pytest_runlog.model.log import rootlog
+from pytest_runlog.model.log.patches import LogWriter, Shown
 
 if TYPE_CHECKING:
     from typing import TypeAlias

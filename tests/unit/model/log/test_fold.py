@@ -10,7 +10,7 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from pytest_runlog.model.fold import Fold, plain
+from pytest_runlog.model.log.fold import Fold, plain
 from pytest_runlog.model.runs import Run
 from support.tape import Tape
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_runlog.model.data import message_of
-from pytest_runlog.model.events import Error
+from pytest_runlog.model.events import MODEL_TYPES, Error
 from pytest_runlog.model.outcome import (
     error_of,
     inputs_of,
@@ -21,7 +21,6 @@ from pytest_runlog.model.outcome import (
     output_of,
     response_of,
 )
-from pytest_runlog.model.runs import MODEL_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence

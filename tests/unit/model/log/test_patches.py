@@ -19,7 +19,7 @@ from langchain_core.outputs import (
 )
 from langchain_core.prompt_values import StringPromptValue
 
-from pytest_runlog.model.patches import Keys, joined
+from pytest_runlog.model.log.patches import Keys, joined
 from support.tape import Tape
 
 ROOT, CHILD = UUID(int=1), UUID(int=2)

@@ -13,12 +13,12 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
-from pytest_runlog.model.patches import unescape
+from pytest_runlog.model.log.patches import unescape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_runlog.model.patches import Patch
+    from pytest_runlog.model.log.patches import Patch
 
 _LONGEST = 200
 """Characters of an operation that a message shows."""

@@ -8,11 +8,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from pytest_runlog.model.events import STREAM_EVENT, Chunk, End, Error, Note, Start, Token
-from pytest_runlog.model.fold import Fold, plain
+from pytest_runlog.model.log.fold import Fold, plain
+from pytest_runlog.model.log.patches import Keys, LogWriter, Shown, Subject, escape
+from pytest_runlog.model.log.selection import Selection
 from pytest_runlog.model.outcome import chunk_of
-from pytest_runlog.model.patches import Keys, LogWriter, Shown, Subject, escape
 from pytest_runlog.model.runs import walk
-from pytest_runlog.model.selection import Selection
 from pytest_runlog.model.tries import FALLBACKS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from langchain_core.tracers.log_stream import RunLog, RunLogPatch, RunState
 
     from pytest_runlog.model.events import Event
-    from pytest_runlog.model.patches import Operation, Patch
+    from pytest_runlog.model.log.patches import Operation, Patch
     from pytest_runlog.model.runs import Run
 
 Step: TypeAlias = "tuple[Run, Event]"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_runlog.model.events import STREAM_EVENT, Chunk, Custom, End, Error, Note, Start, Token
+from pytest_runlog.model.log.patches import LogWriter, Subject
 from pytest_runlog.model.outcome import chunk_of
-from pytest_runlog.model.patches import LogWriter, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pytest_runlog.model.events import Event
-    from pytest_runlog.model.patches import Patch, Schema
+    from pytest_runlog.model.log.patches import Patch, Schema
 
 
 class Candidate(NamedTuple):
