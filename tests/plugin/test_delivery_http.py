@@ -70,7 +70,7 @@ def test_workers_send_what_one_process_would(project: Project) -> None:
     tests = "\n".join(f"def test_{n}(runlog):\n    ask()\n" for n in range(4))
 
     with serving(InfinoServer("index")) as server:
-        project.run(tests, f"--runlog-infino={server.url}", "-n2")
+        project.run(tests, f"--runlog-infino={server.url}", "-n2", subprocess=True)
 
         assert len({*server.index.record_ids}) == len(server.index.record_ids) == 4 * RECORDS
         assert server.requests.count("GET /default/search_logs") == 1

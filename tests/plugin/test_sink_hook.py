@@ -200,7 +200,7 @@ def test_what_neither_a_sink_nor_a_new_file_took_is_where_it_was(
     def no_space(path: Path, to: str | None, records: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pytest_runlog.delivery.write_spool", no_space)
+    monkeypatch.setattr("pytest_runlog.delivery.session.write_spool", no_space)
     result = project.run(ONE_TEST, *args, conftest=failing("raise RuntimeError('down')"))
 
     result.assert_outcomes(passed=1, warnings=1)
