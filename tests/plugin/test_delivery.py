@@ -13,6 +13,7 @@ from select import select
 import pytest
 
 from pytest_runlog.cli import main
+from pytest_runlog.delivery import session
 from pytest_runlog.delivery.spool import Spool, read_spool, spool_files
 from support.inner import TESTS, Project, section
 from support.store import query, record_ids
@@ -314,7 +315,7 @@ def test_spool_files_are_where_the_user_wants_them(project: Project) -> None:
 def test_records_that_nothing_can_hold_are_counted(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_runlog.delivery.session.temporary_folder", lambda: Path("/dev/full"))
+    monkeypatch.setattr(session, "temporary_folder", lambda: Path("/dev/full"))
     (project.pytester.path / "taken").touch()
     result = project.run(ONE_TEST, "--runlog-infino=./store", ini="runlog_spool = ./taken")
 
@@ -340,7 +341,7 @@ def test_a_failure_of_the_delivery_itself_changes_no_result(
     def fail(*args: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("pytest_runlog.delivery.session.Sender", fail)
+    monkeypatch.setattr(session, "Sender", fail)
     result = project.run(ONE_TEST, "--runlog-infino=./store")
 
     result.assert_outcomes(passed=1, warnings=1)
