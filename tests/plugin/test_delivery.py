@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from select import select
 
@@ -633,6 +634,8 @@ def test_ctrl_c_ends_a_delivery_that_takes_too_long(
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where Ctrl-C is ignored, as by a shell in the background, it would be here too.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         fifo = os.open(started, os.O_RDONLY | os.O_NONBLOCK)
         # Until the process that sends has come as far as the engine.
