@@ -19,13 +19,14 @@ from pytest_runlog.explain.assertions import not_one, not_one_root
 from pytest_runlog.explain.wording import nothing_recorded
 from pytest_runlog.infino.recorder import InfinoRecorder
 from pytest_runlog.model.build import build_runs
-from pytest_runlog.model.data import secrets_in, to_data, without_call_ids
+from pytest_runlog.model.data import to_data, without_call_ids
 from pytest_runlog.model.errors import arising, recovered
 from pytest_runlog.model.events import End, Start, values_in
 from pytest_runlog.model.journal import Journal
 from pytest_runlog.model.masking import Mask, environment_secrets, uuids_in
 from pytest_runlog.model.runs import Run, Runs, show_with
 from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
+from pytest_runlog.model.secrets import secrets_in
 from pytest_runlog.model.text import HasTree, tree_lines
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from pytest_runlog.infino.payloads import Kind, Payload, Payloads
 from pytest_runlog.infino.text import payload_lines
-from pytest_runlog.model.data import secrets_in
 from pytest_runlog.model.events import End, Error, Start
 from pytest_runlog.model.frozen import freeze, thaw
 from pytest_runlog.model.journal import Clock, Journal
 from pytest_runlog.model.masking import Mask, environment_secrets
+from pytest_runlog.model.secrets import secrets_in
 from pytest_runlog.model.text import HasTree
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -83,16 +83,16 @@ class _Draft(Place):
     customs: list[Custom] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
-    def content(self) -> dict[str, Any]:
-        return {
-            "": [self.type, self.status(), self.attempt, self.usage(), self.model_name()],
-            "tags": sorted(self.tags),
-            "metadata": shown_metadata(self.metadata, self.tags),
-            "output": self.output(),
-            "error": self.error(),
-            "chunks": group_chunks(chunk.value for chunk in self.run_chunks()),
-            "events": [[event.name, event.data] for event in self.run_events()],
-        }
+    def content(self) -> Iterator[tuple[str, Any]]:
+        yield "", [self.type, self.status(), self.attempt, self.usage(), self.model_name()]
+        yield "tags", sorted(self.tags)
+        yield "metadata", shown_metadata(self.metadata, self.tags)
+        yield "output", self.output()
+        yield "error", self.error()
+        yield "chunks", group_chunks(chunk.value for chunk in self.run_chunks())
+        for event in self.run_events():
+            yield "", event.name
+            yield "events", event.data
 
     def status(self) -> str:
         return status_of(self.ending)

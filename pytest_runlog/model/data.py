@@ -11,28 +11,26 @@ code may raise. So types are looked up, not asked for, and what raises is shown 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import math
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, time
 from enum import Enum, Flag
-from functools import lru_cache
 from pathlib import PurePath
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pytest_runlog.model.fields import fields_of, hides_itself, is_blank, is_of_langgraph, names_in
 from pytest_runlog.model.masking import (
     SECRET,
     Mask,
     MaskHookFailed,
     is_secret_key,
     is_volatile_id,
-    parts_of_secret,
 )
+from pytest_runlog.model.secrets import SHORT_INT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,14 +42,11 @@ Data: TypeAlias = Any
 _DEEPEST = 50
 _LONGEST_INT = 4_000
 """In bits. `json` cannot write much longer ones, and nobody could read them."""
-_SHORT_INT = 16
-"""In bits. A secret that is a shorter number is not looked for elsewhere."""
 _SHORT_TEXT = 64
 """In characters. Base64 that is shorter is shown as it is."""
 _BASE64_KEYS = frozenset({"base64", "data", "file_data"})
 _BASE64_SIGNS = frozenset({"mime_type", "media_type", "source_type", "format"})
 """Beside one of these, the text under one of the keys above is a file."""
-_SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
 _CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 _CALL_BLOCKS = frozenset({"tool_use", "server_tool_call", "function_call", "tool_result"})
 _CALL_IDS = frozenset({"id", "call_id", "tool_use_id", "tool_call_id"})
@@ -200,24 +195,6 @@ class SavedError(Exception):
     """The errors of other runs that it was raised from, or because of."""
 
 
-def secrets_in(values: Iterable[Any]) -> frozenset[str]:
-    """Every text that lies under a key named like a secret, or in a `SecretStr`."""
-    found: set[str] = set()
-    seen: set[tuple[int, bool]] = set()
-    todo: list[tuple[Any, bool, int]] = [(value, False, 0) for value in values]
-    while todo:
-        value, secret, depth = todo.pop()
-        if not secret and type(value) in _SCALARS:
-            continue
-        revealed, members = _look_into(value, secret=secret)
-        if revealed is not None:
-            found.update(parts_of_secret(revealed))
-        elif members and depth < _DEEPEST and (id(value), secret) not in seen:
-            seen.add((id(value), secret))
-            todo += [(member, secret or is_secret_key(key), depth + 1) for key, member in members]
-    return frozenset(found)
-
-
 class _Conversion:
     def __init__(self, mask: Mask) -> None:
         self.mask = mask
@@ -230,7 +207,7 @@ class _Conversion:
         if value is None or value is True or value is False:
             return value
         cls = type(value)
-        if secret and not _is_blank(value):
+        if secret and not is_blank(value):
             return SECRET
         if cls is str:
             return _file(value, is_base64=is_base64) or self.mask.text(value)
@@ -256,7 +233,7 @@ class _Conversion:
             self.inside.discard(id(value))
 
     def number(self, value: int) -> Data:
-        if value.bit_length() <= _SHORT_INT:
+        if value.bit_length() <= SHORT_INT:
             return value
         if value.bit_length() <= _LONGEST_INT:
             return SECRET if str(value) in self.mask.secrets else value
@@ -267,7 +244,7 @@ class _Conversion:
         if issubclass(cls, dict):
             return self.mapping(value, path, depth)
         if issubclass(cls, (list, tuple, deque)):
-            hidden = {at for at, name in enumerate(_names_in(cls)) if is_secret_key(name)}
+            hidden = {at for at, name in enumerate(names_in(cls)) if is_secret_key(name)}
             return [
                 self.convert(item, f"{path}[{index}]", secret=index in hidden, depth=depth)
                 for index, item in enumerate(value)
@@ -277,7 +254,7 @@ class _Conversion:
             return sorted(items, key=repr)
         if issubclass(cls, Mapping):
             return self.mapping(dict(value), path, depth)
-        if _is_secret(cls):
+        if hides_itself(cls):
             return SECRET
         if issubclass(cls, (bytes, bytearray, memoryview)):
             return _binary(bytes(value))
@@ -331,7 +308,7 @@ class _Conversion:
         return self.mask.text(_type_name(value))
 
     def thing(self, value: Any, path: str, depth: int) -> Data:
-        fields = _fields_of(value)
+        fields = fields_of(value)
         if fields is None:
             return {"@type": self.type_name(value), "repr": self.mask.text(_repr(value))}
         if _is_langchain_data(value):
@@ -342,7 +319,7 @@ class _Conversion:
                 and not (name == "id" and _is_made_up(value, item))
                 and name not in ("type", *_NOT_SHOWN)
             }
-        elif _is_of_langgraph(type(value), "Interrupt"):  # its id differs every time
+        elif is_of_langgraph(type(value), "Interrupt"):  # its id differs every time
             fields = {name: item for name, item in fields.items() if name != "id"}
         data = self.mapping(fields, path, depth)
         return {"@type": self.type_name(value), **data}
@@ -373,13 +350,6 @@ def _repr(value: Any) -> str:
         return f"<unreadable: {type(failure).__name__}>"
 
 
-def _is_blank(value: Any) -> bool:
-    """Whether there is nothing in the value that could be a secret."""
-    if type(value) is str:
-        return not value.strip()
-    return type(value) in (list, tuple, dict) and not value
-
-
 def _binary(value: bytes, **more: str) -> Data:
     return {
         "@type": "bytes",
@@ -405,11 +375,6 @@ def _type_name(value: Any) -> str:
     return type(value).__qualname__.rpartition("<locals>.")[2]
 
 
-def _is_of_langgraph(cls: type, name: str) -> bool:
-    """Whether this is LangGraph's type of that name."""
-    return cls.__name__ == name and cls.__module__ == "langgraph.types"
-
-
 def _is_langchain_data(value: Any) -> bool:
     return any(
         base.__module__.startswith(("langchain_core.messages", "langchain_core.documents"))
@@ -430,77 +395,6 @@ def _is_made_up(value: Any, id_: Any) -> bool:
     return "BaseMessage" in names and "RemoveMessage" not in names
 
 
-def _fields_of(value: Any) -> dict[str, Any] | None:
-    """The fields of a pydantic model, a dataclass and their like, as they lie."""
-    cls = type(value)
-    if dataclasses.is_dataclass(cls):
-        return {
-            field.name: getattr(value, field.name)
-            for field in dataclasses.fields(cls)
-            if field.repr and hasattr(value, field.name)
-        }
-    if hasattr(cls, "__pydantic_fields__"):
-        fields = dict(vars(value))
-        extra = getattr(value, "__pydantic_extra__", None)
-        return {**fields, **extra} if extra else fields
-    if hasattr(cls, "__attrs_attrs__"):
-        return {
-            field.name: getattr(value, field.name)
-            for field in cls.__attrs_attrs__
-            if field.repr and hasattr(value, field.name)
-        }
-    if cls is SimpleNamespace:
-        return dict(vars(value))
-    if _is_of_langgraph(cls, "Send"):  # which is none of these, and holds a state
-        return {name: item for name in cls.__slots__ if (item := getattr(value, name)) is not None}
-    return None
-
-
-def _look_into(value: Any, *, secret: bool) -> tuple[str | None, list[tuple[str, Any]]]:
-    """The text of a value that is a secret, else what it contains."""
-    try:
-        revealed = _revealed(value, secret=secret)
-        return revealed, _members(value) if revealed is None else []
-    except Exception:  # the value's own code raised: it is not shown either
-        return None, []
-
-
-def _members(value: Any) -> list[tuple[str, Any]]:
-    """What a value contains, with the names of what has one."""
-    cls: Any = type(value)
-    kind = _kind_of(cls)
-    if kind is Sequence:
-        return _items_of(value)
-    if kind is Mapping:
-        items = list(dict.items(value if issubclass(cls, dict) else dict(value)))
-        return [
-            (str.__str__(key) if issubclass(type(key), str) else "", item) for key, item in items
-        ]
-    if kind is BaseException:
-        return [("", argument) for argument in value.args]
-    return list((_fields_of(value) or {}).items())
-
-
-@lru_cache(maxsize=1024)
-def _kind_of(cls: type) -> type:
-    """What values of this type are looked into as; `object` for their fields."""
-    if issubclass(cls, (list, tuple, set, frozenset, deque)):
-        return Sequence
-    return next((kind for kind in (Mapping, BaseException) if issubclass(cls, kind)), object)
-
-
-def _items_of(value: Iterable[Any]) -> list[tuple[str, Any]]:
-    """The items of a list, a tuple or a set, with the names that a `NamedTuple` has for them."""
-    names, items = _names_in(type(value)), list(value)
-    return [*zip(names, items), *(("", item) for item in items[len(names) :])]
-
-
-def _names_in(cls: type) -> tuple[str, ...]:
-    """The names that a `NamedTuple` has for its items."""
-    names = getattr(cls, "_fields", ())
-    return tuple(map(str, names)) if isinstance(names, tuple) else ()
-
-
 def _member_name(member: Enum) -> str:
     """The name of a member of an enumeration; several flags have one from Python 3.11 on."""
     if not isinstance(member, Flag) or member.name in type(member).__members__:
@@ -509,26 +403,3 @@ def _member_name(member: Enum) -> str:
     names = [str(flag.name) for flag in single if flag.value & member.value]
     rest = member.value & ~sum(flag.value for flag in single)
     return "|".join([*names, str(rest)] if rest or not names else names)
-
-
-def _is_secret(cls: type) -> bool:
-    """Whether this is pydantic's `SecretStr`, or one of its kind."""
-    return hasattr(cls, "get_secret_value")
-
-
-def _revealed(value: Any, *, secret: bool) -> str | None:
-    """The text of a secret that could turn up elsewhere: of any value where `secret`."""
-    cls = type(value)
-    if _is_secret(cls):
-        value, secret = value.get_secret_value(), True
-        cls = type(value)
-    if not secret or _is_blank(value):
-        return None
-    if issubclass(cls, str):
-        text = str.__str__(value)
-        return None if text == SECRET else text
-    if issubclass(cls, bytes):
-        return bytes(value).decode("utf-8", "replace")
-    if issubclass(cls, (UUID, PurePath)) or (cls is int and value.bit_length() > _SHORT_INT):
-        return str(value)
-    return None

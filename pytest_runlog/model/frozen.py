@@ -36,10 +36,6 @@ _LANGCHAIN_DATA = (
     "langchain_core.structured_query",
 )
 
-as_text = str.__str__
-TEXT_TYPES: set[type] = {str}
-"""Types of text that `as_text` freezes: `str`, and LangChain's own as they are met."""
-
 _DICT = object()
 """`(_DICT, *keys, *values)`"""
 _LIST = object()
@@ -55,7 +51,7 @@ _ODD_OBJECT = object()
 _ALIKE = object()
 """`(_ALIKE, frozen, content, id)`: a message that differs from a frozen one in these only."""
 _COPY = object()
-"""`(_COPY, copy)`: something that contains itself."""
+"""`(_COPY, copy)`: something that contains itself, or a value of a class that cannot be hashed."""
 _MARKS = frozenset({_DICT, _LIST, _OTHER, _OBJECT, _BARE_OBJECT, _ODD_OBJECT, _ALIKE, _COPY})
 
 
@@ -63,21 +59,21 @@ def freeze(value: Any) -> Any:
     """What `thaw` makes a copy of `value` from, whatever happens to `value` until then."""
     try:
         return _freeze(value, {})
-    except RecursionError:
+    except _HARD:
         return (_COPY, _copy(value, {}))
 
 
 def spread(value: Any) -> tuple[Any, ...]:
     """The value frozen, as items of something flat; `gather` takes them together."""
-    freezer = _FREEZERS[type(value)]
-    if freezer is None:
-        return (value,)
-    if freezer is _text:
-        return (as_text(value),)
     try:
+        freezer = _FREEZERS[type(value)]
+        if freezer is None:
+            return (value,)
+        if freezer is _text:
+            return (_as_str(value),)
         frozen: Frozen = freezer(value, {})
-    except RecursionError:
-        frozen = (_COPY, _copy(value, {}))
+    except _HARD:
+        return (_COPY, _copy(value, {}))
     return frozen
 
 
@@ -176,7 +172,7 @@ def _text(value: str, _memo: Memo) -> str:
     Each one that is kept would be an object more for the garbage collector to walk over: one
     for each streamed token.
     """
-    return as_text(value)
+    return _as_str(value)
 
 
 def _tuple(value: tuple[Any, ...], memo: Memo) -> Frozen:
@@ -320,7 +316,6 @@ def _freezer_of(cls: Any) -> Freezer | None:
         if issubclass(cls, dict):
             return _dict_subclass
         if issubclass(cls, str):
-            TEXT_TYPES.add(cls)
             return _text
     return None
 
@@ -388,9 +383,12 @@ def _is_default(value: Any, field: Any) -> bool:
 
 
 def _copy(value: Any, memo: Memo) -> Any:
-    """A structural copy of something that contains itself."""
+    """A structural copy of something that cannot be frozen."""
     cls: Any = type(value)
-    freezer = _FREEZERS[cls]
+    try:
+        freezer = _FREEZERS[cls]
+    except TypeError:
+        return value
     if freezer is None or freezer in (_text, _set):
         return value if freezer is None else _thaw(freezer(value, {}), {})
     if id(value) in memo:
@@ -413,12 +411,15 @@ def _copy(value: Any, memo: Memo) -> Any:
     return new
 
 
+_HARD = (RecursionError, TypeError)
+"""Raised where something contains itself, or is of a class that cannot be hashed."""
 _HEAP_TYPE = 1 << 9
 _TEXT_ONLY = (str, object)  # text, and the marks
 _PLAIN = (str, int, float, bool, type(None))
 _UNIONS = (Union, UnionType)
 _CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__
+_as_str = str.__str__
 
 _SHAPES: dict[int, _Shape] = {}
 """The pydantic classes by their `id()`; they are kept here, so the ids stay theirs."""

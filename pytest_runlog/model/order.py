@@ -70,9 +70,9 @@ class Place:
     last: float = field(default=float("inf"), kw_only=True)
     """Number of the last start, of any run, before this one ended."""
 
-    def content(self) -> Mapping[str, Any]:
-        """All else that a person can see of the run, by the place where it is masked."""
-        return {}
+    def content(self) -> Iterable[tuple[str, Any]]:
+        """All else that a person can see of the run, each with the place where it is masked."""
+        return ()
 
 
 PlaceT = TypeVar("PlaceT", bound=Place)
@@ -329,8 +329,8 @@ class _Sorter(Generic[PlaceT]):
 
     def own_text(self, place: PlaceT) -> str:
         """All that can be seen of a run, without what is under it."""
-        seen = {"inputs": place.inputs, **place.content()}
-        return "\n".join([self.text(place.name), *(self.text(seen[at], at) for at in seen)])
+        seen = [("", place.name), ("inputs", place.inputs), *place.content()]
+        return "\n".join(self.text(value, at) for at, value in seen)
 
     def text_below(self, place: PlaceT) -> str:
         """Names and inputs of what is under a run, and of what hangs on it."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 
 from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, SIZES, START, TOKEN
-from pytest_runlog.model.frozen import TEXT_TYPES, MessageFreezer, as_text, freeze, spread
+from pytest_runlog.model.frozen import MessageFreezer, freeze, spread
 from pytest_runlog.model.journal import Clock, Journal
 from pytest_runlog.recording.lanes import current_lane, is_in_run, own_metadata
 
@@ -163,7 +163,8 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         self, serialized: dict[str, Any] | None, prompts: list[str], *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Record the start of a completion model."""
-        self.on_chain_start(serialized, prompts, run_id=run_id, run_type="llm", **kwargs)
+        kwargs["run_type"] = "llm"
+        self.on_chain_start(serialized, prompts, run_id=run_id, **kwargs)
 
     def on_chat_model_start(
         self,
@@ -174,7 +175,8 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Record the start of a chat model."""
-        self.on_chain_start(serialized, messages, run_id=run_id, run_type="chat_model", **kwargs)
+        kwargs["run_type"] = "chat_model"
+        self.on_chain_start(serialized, messages, run_id=run_id, **kwargs)
 
     def on_tool_start(
         self,
@@ -186,19 +188,16 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Record the start of a tool; `inputs` holds its arguments by name."""
-        self.on_chain_start(
-            serialized,
-            input_str if inputs is None else inputs,
-            run_id=run_id,
-            run_type="tool",
-            **kwargs,
-        )
+        kwargs["run_type"] = "tool"
+        given = input_str if inputs is None else inputs
+        self.on_chain_start(serialized, given, run_id=run_id, **kwargs)
 
     def on_retriever_start(
         self, serialized: dict[str, Any] | None, query: str, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Record the start of a retriever."""
-        self.on_chain_start(serialized, query, run_id=run_id, run_type="retriever", **kwargs)
+        kwargs["run_type"] = "retriever"
+        self.on_chain_start(serialized, query, run_id=run_id, **kwargs)
 
     def on_chain_end(
         self,
@@ -231,15 +230,19 @@ class RunLogCallbackHandler(BaseCallbackHandler):
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Record the response (an `LLMResult`) of a model of either kind."""
-        self.on_chain_end(response, run_id=run_id, run_type="llm", **kwargs)
+        kwargs["run_type"] = "llm"
+        self.on_chain_end(response, run_id=run_id, **kwargs)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Record the result of a tool."""
-        self.on_chain_end(output, run_id=run_id, run_type="tool", **kwargs)
+        kwargs.pop("outputs", None)  # `tool.run` passes on whatever it is given
+        kwargs["run_type"] = "tool"
+        self.on_chain_end(output, run_id=run_id, **kwargs)
 
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
         """Record the documents that a retriever found."""
-        self.on_chain_end(documents, run_id=run_id, run_type="retriever", **kwargs)
+        kwargs["run_type"] = "retriever"
+        self.on_chain_end(documents, run_id=run_id, **kwargs)
 
     def on_chain_error(
         self,
@@ -271,15 +274,18 @@ class RunLogCallbackHandler(BaseCallbackHandler):
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Record that a model failed."""
-        self.on_chain_error(error, run_id=run_id, run_type="llm", **kwargs)
+        kwargs["run_type"] = "llm"
+        self.on_chain_error(error, run_id=run_id, **kwargs)
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Record that a tool failed."""
-        self.on_chain_error(error, run_id=run_id, run_type="tool", **kwargs)
+        kwargs["run_type"] = "tool"
+        self.on_chain_error(error, run_id=run_id, **kwargs)
 
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Record that a retriever failed."""
-        self.on_chain_error(error, run_id=run_id, run_type="retriever", **kwargs)
+        kwargs["run_type"] = "retriever"
+        self.on_chain_error(error, run_id=run_id, **kwargs)
 
     def on_llm_new_token(
         self,
@@ -314,11 +320,8 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         """Record a streamed chunk of a run that is not a model (`recording.tap`)."""
         at = _now()
         try:
-            if type(chunk) in TEXT_TYPES:  # as most are: then it takes half of the time
-                self.emit((CHUNK_SIZE + 1, CHUNK, run_id.int, at, as_text(chunk)))
-            else:
-                value = spread(chunk)
-                self.emit((CHUNK_SIZE + len(value), CHUNK, run_id.int, at) + value)
+            value = spread(chunk)
+            self.emit((CHUNK_SIZE + len(value), CHUNK, run_id.int, at) + value)
         except Exception as failure:
             self.on_failure(failure)
 

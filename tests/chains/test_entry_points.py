@@ -680,6 +680,14 @@ def test_a_tool_that_is_called_by_a_model_has_the_id_of_the_call(runlog: RunLogC
     assert runlog.root.details["tool_call_id"] == "call-1"
 
 
+def test_a_tool_may_be_given_arguments_with_any_names(runlog: RunLogCapture) -> None:
+    search.run("why?", outputs="these", run_type="that")
+
+    assert [run.status for run in runlog.runs] == ["ok"]
+    assert runlog.root.type == "tool"
+    assert runlog.root.output == "found why?"
+
+
 def test_what_a_model_was_called_with_stays_as_it_was(runlog: RunLogCapture) -> None:
     stop, tools = ["."], [{"name": "search"}]
     chat(ANSWER).invoke(QUESTION, stop=stop, tools=tools)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.callbacks import CallbackManager
+from langchain_core.callbacks import CallbackManager, dispatch_custom_event
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import (
     Runnable,
@@ -66,6 +66,22 @@ def test_what_is_masked_in_an_output_by_its_place_orders_nothing(place: str) -> 
         with pytest_runlog.record(options=options) as log:
             next_book.batch(["the same"] * 3)
         return log.tree()
+
+    assert tree_of("123") == tree_of("231") == tree_of("321")
+
+
+def test_what_is_masked_in_a_custom_event_by_its_place_orders_nothing() -> None:
+    options = Options(mask_hook=lambda path, value: "…" if path == "events.nonce" else value)
+
+    def tree_of(nonces: str) -> str:
+        books = iter([{"nonce": nonce, "title": title} for title, nonce in zip("abc", nonces)])
+
+        def tell(value: str) -> None:
+            dispatch_custom_event("book", next(books))
+
+        with pytest_runlog.record(options=options) as log:
+            RunnableLambda(tell).batch(["the same"] * 3)
+        return log.tree("full")
 
     assert tree_of("123") == tree_of("231") == tree_of("321")
 

@@ -39,8 +39,8 @@ class Spot(Place):
     flow: tuple[int, ...] = ()
     """Which thread or task this ran in, and where in its program."""
 
-    def content(self) -> dict[str, Any]:
-        return {"tags": self.tags}
+    def content(self) -> list[tuple[str, Any]]:
+        return [("tags", self.tags)]
 
 
 @dataclass

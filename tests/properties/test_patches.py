@@ -15,10 +15,10 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
-from pytest_runlog.model.data import secrets_in
 from pytest_runlog.model.masking import Mask
 from pytest_runlog.model.runs import Run, Runs
 from pytest_runlog.model.saved import load_runs, save_runs
+from pytest_runlog.model.secrets import secrets_in
 from support.tape import Tape
 from support.values import texts
 from support.values import values as any_values

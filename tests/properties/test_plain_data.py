@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_runlog.model.data import secrets_in, to_data
+from pytest_runlog.model.data import to_data
 from pytest_runlog.model.masking import Mask
+from pytest_runlog.model.secrets import secrets_in
 from pytest_runlog.model.text import name_text, value_text
 from support.values import texts, values
 

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_runlog.model.data import secrets_in
 from pytest_runlog.model.masking import Mask
 from pytest_runlog.model.saved import load_runs, runs_to_dict, save_runs
+from pytest_runlog.model.secrets import secrets_in
 from pytest_runlog.model.text import tree_lines
 from support.tape import Tape
 from support.values import keys, texts, values

@@ -9,10 +9,11 @@ from uuid import UUID
 from pytest_runlog import RunLogCapture
 from pytest_runlog.capture import _Derived
 from pytest_runlog.model.build import build_runs
-from pytest_runlog.model.data import secrets_in, to_data
+from pytest_runlog.model.data import to_data
 from pytest_runlog.model.events import Chunk, Custom, End, Error, Note, Start, Token, values_in
 from pytest_runlog.model.masking import Mask
 from pytest_runlog.model.runs import show_with
+from pytest_runlog.model.secrets import secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -146,3 +147,10 @@ class Tape:
 
 def _text(value: Any) -> str:
     return json.dumps(to_data(value, Mask()))
+
+
+def done(tape: Tape, name: str, *, under: UUID | None = None, **start: Any) -> UUID:
+    """A run that gave `"done"`."""
+    run = tape.start(name, under=under, **start)
+    tape.end(run, "done")
+    return run

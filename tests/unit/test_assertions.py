@@ -13,12 +13,11 @@ from langgraph.errors import GraphInterrupt
 from langgraph.types import Interrupt
 
 from pytest_runlog import RunLogCapture
-from support.tape import Tape
+from support.tape import Tape, done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from uuid import UUID
 
 FAILURE = ValueError("no route")
 
@@ -29,12 +28,6 @@ def fails(check: Callable[[], object]) -> bool:
     except AssertionError:
         return True
     return False
-
-
-def done(tape: Tape, name: str, *, under: UUID | None = None, **start: Any) -> UUID:
-    run = tape.start(name, under=under, **start)
-    tape.end(run, "done")
-    return run
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from langgraph.errors import GraphInterrupt
 from langgraph.types import Interrupt
 
 from pytest_runlog import RunLogCapture
-from support.tape import Tape
+from support.tape import Tape, done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from uuid import UUID
 
 
 def message_of(check: Callable[[], object]) -> str:
@@ -28,12 +27,6 @@ def message_of(check: Callable[[], object]) -> str:
 def text(message: str) -> str:
     """A message as it is written here, with a bar before each line of the tree."""
     return dedent(message).strip("\n")
-
-
-def done(tape: Tape, name: str, *, under: UUID | None = None, **start: Any) -> UUID:
-    run = tape.start(name, under=under, **start)
-    tape.end(run, "done")
-    return run
 
 
 @pytest.fixture

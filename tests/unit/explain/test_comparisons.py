@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
@@ -13,11 +13,9 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from pytest_runlog import RunLogCapture, Runs, TokenUsage
 from pytest_runlog.capture import recent_captures
 from pytest_runlog.explain.comparisons import explain_comparison
-from support.tape import Tape
+from support.tape import Tape, done
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from pytest_runlog import Run
 
 
@@ -28,12 +26,6 @@ def explain(left: object, op: str, right: object, *captures: RunLogCapture) -> s
 
 def text(lines: str) -> str:
     return dedent(lines).strip("\n")
-
-
-def done(tape: Tape, name: str, *, under: UUID | None = None, **start: Any) -> UUID:
-    run = tape.start(name, under=under, **start)
-    tape.end(run, "done")
-    return run
 
 
 @pytest.fixture

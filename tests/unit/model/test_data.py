@@ -29,13 +29,13 @@ from pytest_runlog.model.data import (
     error_to_data,
     group_chunks,
     metadata_to_data,
-    secrets_in,
     sort_keys,
     tags_to_data,
     to_data,
     without_call_ids,
 )
 from pytest_runlog.model.masking import Mask
+from pytest_runlog.model.secrets import secrets_in
 
 ID = UUID(int=5)
 NO_MASK = Mask()
@@ -687,6 +687,23 @@ def test_secrets_are_looked_for_in_what_resists_and_in_circles() -> None:
 
     assert secrets_in([Resists(), ResistsList([1]), ResistsFields(), circle]) == {"pass-word"}
     assert secrets_in([{ResistsText("password"): "pass-word"}]) == {"pass-word"}
+
+
+def test_a_class_that_cannot_be_hashed_hides_no_secret_beside_it() -> None:
+    class Equal(type):
+        def __eq__(cls, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Unhashable(metaclass=Equal):
+        pass
+
+    value = {"thing": Unhashable(), "password": "pass-word"}
+
+    assert secrets_in([value, Unhashable()]) == {"pass-word"}
+    assert data(value)["password"] == "<secret>"
+    assert data(value)["thing"]["@type"] == "Unhashable"
 
 
 def test_a_secret_number_is_masked_elsewhere_but_small_numbers_are_not() -> None:

@@ -180,6 +180,38 @@ def test_other_objects_are_kept_by_reference() -> None:
     assert thaw(freeze({"thing": thing}))["thing"] is thing
 
 
+class Equal(type):
+    """Makes classes that are equal to any other, and cannot be hashed."""
+
+    def __eq__(cls, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Unhashable(metaclass=Equal):
+    """A class that no dict can be asked for."""
+
+
+@pytest.mark.parametrize("take", [freeze, lambda value: gather(spread(value))])
+def test_a_class_need_not_be_hashable(take: Any) -> None:
+    thing = Unhashable()
+    value: dict[str, Any] = {
+        "a": thing,
+        "b": [thing, [1]],
+        "c": HumanMessage("hi", additional_kwargs={"x": thing}),
+    }
+    frozen, frozen_thing = take(value), take(thing)
+    value["b"].append(2)
+
+    thawed = thaw(frozen)
+    assert thaw(frozen_thing) is thing
+    assert thawed["a"] is thing
+    assert thawed["b"][0] is thing
+    assert thawed["b"][1:] == [[1]]
+    assert thawed["c"].additional_kwargs["x"] is thing
+
+
 def test_a_tuple_of_the_users_that_begins_with_an_object_is_a_tuple() -> None:
     value = (object(), 1)
 

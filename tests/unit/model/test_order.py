@@ -19,8 +19,8 @@ Lane = tuple[int, int, str]
 class Spot(Place):
     seen: Any = None
 
-    def content(self) -> dict[str, Any]:
-        return {"output": self.seen}
+    def content(self) -> list[tuple[str, Any]]:
+        return [("output", self.seen)]
 
 
 class Starts:
