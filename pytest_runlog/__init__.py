@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_runlog.budgeting import LatencySample
     from pytest_runlog.capture import RunLogCapture, record
     from pytest_runlog.delivery.http.client import InfinoClientSink
+    from pytest_runlog.delivery.sinks import NotDelivered
     from pytest_runlog.gate import BudgetExceeded
     from pytest_runlog.infino.handler import InfinoCallbackHandler
     from pytest_runlog.infino.recorder import InfinoRecorder
@@ -28,6 +29,7 @@ __all__ = [
     "InfinoClientSink",
     "InfinoRecorder",
     "LatencySample",
+    "NotDelivered",
     "Run",
     "RunEvent",
     "RunLogCallbackHandler",
@@ -46,6 +48,7 @@ _HOMES = {
     "InfinoClientSink": "delivery.http.client",
     "InfinoRecorder": "infino.recorder",
     "LatencySample": "budgeting",
+    "NotDelivered": "delivery.sinks",
     "Run": "model.runs",
     "RunEvent": "model.runs",
     "RunLogCallbackHandler": "recording.handler",
