@@ -394,15 +394,16 @@ def _mask_of(events: Sequence[Event], options: Options) -> Mask:
     )
 
 
-def _ids_in(events: Iterable[Event]) -> Iterator[str]:
+def _ids_in(events: Iterable[Event]) -> Iterator[int]:
     """The ids that were made up: of runs, of LangGraph's tasks, and of tool calls."""
     for event in events:
-        yield str(event.run_id)
+        yield event.run_id
         if isinstance(event, Start):
-            metadata, details = event.metadata or {}, event.details or {}
+            metadata = event.metadata or {}
             yield from uuids_in(str(metadata.get("langgraph_checkpoint_ns", "")))
-            yield from uuids_in(str(details.get("tool_call_id", "")))
-        elif isinstance(event, End) and type(event.output).__name__ == "ToolMessage":
+        if isinstance(event, Start) and event.type == "tool":
+            yield from uuids_in(str((event.details or {}).get("tool_call_id", "")))
+        elif isinstance(event, End) and event.type == "tool":
             # What the start tells from langchain-core 1.2 on.
             yield from uuids_in(str(getattr(event.output, "tool_call_id", "")))
 

@@ -138,22 +138,23 @@ class InfinoRecorder(HasTree):
         self._seen = 0
         self._calls: list[Payload] = []
         self._payloads = Payloads()
-        self._walls: dict[UUID | None, int] = {}  # the wall clock at reading zero
+        self._walls: dict[int | None, int] = {}  # the wall clock at reading zero
 
     def _payloads_of(self, event: Event) -> list[Payload]:
+        run_id = UUID(int=event.run_id)
         if isinstance(event, Start):
             return self._payloads.started(
-                event.run_id, event.type, event.inputs, event.tags, event.at, self._date(event)
+                run_id, event.type, event.inputs, event.tags, event.at, self._date(event)
             )
         if isinstance(event, End):
             return self._payloads.ended(
-                event.run_id, event.type, event.output, event.at, self._date(event)
+                run_id, event.type, event.output, event.at, self._date(event)
             )
         if isinstance(event, Error):
             response = (event.details or {}).get("response")
             return self._payloads.failed(
-                event.run_id,
-                event.parent_id,
+                run_id,
+                None if event.parent_id is None else UUID(int=event.parent_id),
                 event.type,
                 event.error,
                 response,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from pytest_runlog.model.data import group_chunks, shown_metadata
 from pytest_runlog.model.events import (
@@ -21,7 +22,7 @@ from pytest_runlog.model.events import (
 )
 from pytest_runlog.model.journal import Clock
 from pytest_runlog.model.log.rootlog import keep_logs
-from pytest_runlog.model.order import Origin, Place, sort_places
+from pytest_runlog.model.order import Origin, sort_places
 from pytest_runlog.model.outcome import (
     chunk_of,
     error_of,
@@ -32,19 +33,20 @@ from pytest_runlog.model.outcome import (
     status_of,
 )
 from pytest_runlog.model.runs import Chunk as RunChunk
-from pytest_runlog.model.runs import Run, RunEvent, Runs, moment, walk
+from pytest_runlog.model.runs import Run, RunEvent, Runs, moment, run_from, walk
 from pytest_runlog.model.tries import FALLBACKS, number_attempts, number_repetitions
 from pytest_runlog.model.usage import UNKNOWN, usage_of
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from datetime import datetime
 
     from pytest_runlog.model.events import Event, Lane
     from pytest_runlog.model.order import Text
+    from pytest_runlog.model.usage import TokenUsage
 
 
 def build_runs(
-    events: Iterable[Event], lane: Lane, text: Text, forgotten: Iterable[UUID] = ()
+    events: Iterable[Event], lane: Lane, text: Text, forgotten: Iterable[int] = ()
 ) -> Runs:
     """All runs that the events tell of, depth-first in canonical order.
 
@@ -62,26 +64,51 @@ def build_runs(
     return Runs(walk(tops))
 
 
-@dataclass(eq=False)
-class _Draft(Place):
-    """What the events say of one run."""
+class _Draft:
+    """What the events say of one run: a `Place` and a `Try`, and the `Facts` of its run."""
 
-    run_id: UUID
-    parent_id: UUID | None
-    type: str
-    start_ns: int
-    start: Start | None
-    parent: _Draft | None = None
-    reports: int = 1
-    """How often LangChain reports each event: twice if a handler is there twice."""
-    heard: Counter[object] | None = None
-    """How many events of a kind were reported, if each is reported more than once."""
-    ending: End | Error | None = None
-    tokens: list[Token] = field(default_factory=list)
-    stream_events: list[Note] = field(default_factory=list)
-    chunks: list[Chunk] = field(default_factory=list)
-    customs: list[Custom] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
+    def __init__(self, first: Event) -> None:
+        self.run_id = first.run_id
+        self.start_ns = first.at
+        self.start: Start | None = None
+        self.ending: End | Error | None = None
+        self.parent: _Draft | None = None
+        self.children: list[_Draft] = []
+        self.attempt: int | None = None
+        self.last: float = float("inf")
+        self.reports = 1
+        """How often LangChain reports each event: twice if a handler is there twice."""
+        self.heard: Counter[object] | None = None
+        """How many events of a kind were reported, if each is reported more than once."""
+        self.tokens: list[Token] = []
+        self.stream_events: list[Note] = []
+        self.chunks: list[Chunk] = []
+        self.customs: list[Custom] = []
+        self.notes: list[Note] = []
+        self.wall = 0
+        """The wall clock at the start, in nanoseconds since the epoch."""
+        if isinstance(first, Start):
+            self.start = first
+            self.name, self.type, self.tags = first.name, first.type, first.tags
+            self.parent_id = first.parent_id
+            self.origin: Origin | None = Origin(
+                first.number, first.previous, first.lane, first.thread_name
+            )
+        else:  # LangChain did not report its start (langchain#39633)
+            self.name, self.tags, self.origin = "Unnamed", (), None
+            self.type = getattr(first, "type", "llm" if isinstance(first, Token) else "chain")
+            self.parent_id = getattr(first, "parent_id", None)
+
+    @cached_property
+    def inputs(self) -> Any:
+        late = late_inputs_of(self.ending)
+        if late is not None or self.start is None:
+            return late
+        return inputs_of(self.type, self.start.inputs)
+
+    @cached_property
+    def metadata(self) -> Mapping[str, Any]:
+        return (self.start.metadata or {}) if self.start is not None else {}
 
     def content(self) -> Iterator[tuple[str, Any]]:
         yield "", [self.type, self.status(), self.attempt, self.usage(), self.model_name()]
@@ -93,6 +120,9 @@ class _Draft(Place):
         for event in self.run_events():
             yield "", event.name
             yield "events", event.data
+
+    def fact(self, name: str) -> Any:
+        return _FACTS[name](self)
 
     def status(self) -> str:
         return status_of(self.ending)
@@ -116,7 +146,7 @@ class _Draft(Place):
     def model_name(self) -> str | None:
         return _model_of(self)
 
-    def usage(self) -> Any:
+    def usage(self) -> TokenUsage:
         return usage_of(self.response()) if self.type in MODEL_TYPES else UNKNOWN
 
     def run_chunks(self) -> list[RunChunk]:
@@ -135,14 +165,36 @@ class _Draft(Place):
     def seconds(self, at: int) -> float:
         return (at - self.start_ns) / 1e9
 
+    def began(self) -> datetime:
+        return moment(self.wall, 0)
+
+    def ended(self) -> datetime | None:
+        return None if self.ending is None else moment(self.wall, self.ending.at - self.start_ns)
+
+
+_FACTS: Mapping[str, Callable[[_Draft], Any]] = {
+    "metadata": lambda draft: dict(draft.metadata),
+    "inputs": lambda draft: draft.inputs,
+    "output": _Draft.output,
+    "chunks": _Draft.run_chunks,
+    "events": _Draft.run_events,
+    "notes": _Draft.run_notes,
+    "details": _Draft.details,
+    "response": _Draft.response,
+    "model": _Draft.model_name,
+    "usage": _Draft.usage,
+    "start": _Draft.began,
+    "end": _Draft.ended,
+}
+
 
 def _gather(
-    events: Iterable[Event], forgotten: frozenset[UUID]
+    events: Iterable[Event], forgotten: frozenset[int]
 ) -> tuple[list[_Draft], list[tuple[_Draft, Event]]]:
     """One draft per run, in the order in which they started, and what happened to which."""
     drafts: list[_Draft] = []
     history: list[tuple[_Draft, Event]] = []
-    current: dict[UUID, _Draft] = {}
+    current: dict[int, _Draft] = {}
     gone = set(forgotten)
     last = 0
     for event in events:
@@ -160,34 +212,12 @@ def _gather(
                 draft.origin = draft.origin and draft.origin._replace(number=event.number)
                 continue
         if draft is None or isinstance(event, Start):
-            draft = _begin(event) if isinstance(event, Start) else _begin_late(event)
+            draft = _Draft(event)
             drafts.append(draft)
             current[event.run_id] = draft
         if _add(draft, event, last):
             history.append((draft, event))
     return drafts, history
-
-
-def _begin(start: Start) -> _Draft:
-    return _Draft(
-        start.name,
-        inputs_of(start.type, start.inputs),
-        start.tags,
-        start.metadata or {},
-        Origin(start.number, start.previous, start.lane, start.thread_name),
-        start.run_id,
-        start.parent_id,
-        start.type,
-        start.at,
-        start,
-    )
-
-
-def _begin_late(event: Event) -> _Draft:
-    """A run whose start LangChain did not report (langchain#39633)."""
-    type_ = getattr(event, "type", "llm" if isinstance(event, Token) else "chain")
-    parent_id = getattr(event, "parent_id", None)
-    return _Draft("Unnamed", None, [], {}, None, event.run_id, parent_id, type_, event.at, None)
 
 
 def _add(draft: _Draft, event: Event, last: int) -> bool:
@@ -202,9 +232,6 @@ def _add(draft: _Draft, event: Event, last: int) -> bool:
             return False
         draft.ending = event
         draft.last = last
-        late = late_inputs_of(event)
-        if late is not None:
-            draft.inputs = late
     elif isinstance(event, Token):
         draft.tokens.append(event)
     elif isinstance(event, Chunk):
@@ -218,7 +245,7 @@ def _add(draft: _Draft, event: Event, last: int) -> bool:
 
 def _join(drafts: list[_Draft]) -> list[_Draft]:
     """Make the tree, and return its roots: the runs whose parents nobody saw start."""
-    known: dict[UUID, _Draft] = {}
+    known: dict[int, _Draft] = {}
     numbered: dict[int | None, _Draft] = {}
     named = {draft.parent_id for draft in drafts}
     lonely = {draft for draft in drafts if draft.name == FALLBACKS and draft.run_id not in named}
@@ -265,48 +292,36 @@ def _tried_by(
 
 
 def _finish(root: _Draft, runs: dict[_Draft, Run]) -> Run:
-    """The runs of a tree, parents first, so that each knows its parent."""
-    wall = root.start.wall if root.start is not None else 0
-    wall = wall or Clock.epoch + root.start_ns
-    top = runs[root] = _to_run(root, None, wall, root.start_ns)
+    """The runs of a tree, parents first, so that each knows its parent and is dated from it."""
+    root.wall = (root.start.wall if root.start is not None else 0) or Clock.epoch + root.start_ns
+    top = runs[root] = _to_run(root, None)
     todo = [root]
     while todo:
         draft = todo.pop()
         for child in draft.children:
-            runs[child] = _to_run(child, runs[draft], wall, root.start_ns)
+            child.wall = draft.wall + child.start_ns - draft.start_ns
+            runs[child] = _to_run(child, runs[draft])
         object.__setattr__(runs[draft], "children", Runs(runs[child] for child in draft.children))
         todo += draft.children
     return top
 
 
-def _to_run(draft: _Draft, parent: Run | None, wall: int, wall_ns: int) -> Run:
+def _to_run(draft: _Draft, parent: Run | None) -> Run:
     error = draft.error()
     status = draft.status()
-    end_ns = draft.ending.at if draft.ending is not None else None
-    return Run(
-        id=draft.run_id,
+    return run_from(
+        draft,
+        id=UUID(int=draft.run_id),
         name=draft.name,
         type=draft.type,
         tags=list(draft.tags),
-        metadata=dict(draft.metadata),
-        inputs=draft.inputs,
-        output=draft.output(),
         status=status,
         error=error if status == "error" else None,
         interrupt=error if status == "interrupted" else None,
-        start=moment(wall, draft.start_ns - wall_ns),
-        end=None if end_ns is None else moment(wall, end_ns - wall_ns),
         start_ns=draft.start_ns,
-        end_ns=end_ns,
-        chunks=draft.run_chunks(),
-        events=draft.run_events(),
-        notes=draft.run_notes(),
-        model=draft.model_name(),
+        end_ns=draft.ending.at if draft.ending is not None else None,
         attempt=draft.attempt,
         thread=draft.origin.lane[0] if draft.origin is not None else 0,
-        details=draft.details(),
-        response=draft.response(),
-        usage=draft.usage(),
         parent=parent,
     )
 

@@ -7,12 +7,15 @@ kept makes the garbage collector look at everything more often. An event is in i
 `size, kind, *fields, *value`: how many items come after the size, the place of its type in
 `KINDS`, run ids as integers, and what the chain gave, frozen (`model.frozen`). A list takes
 all that at once, so threads need no lock.
+
+Of most of it nobody asks. So an event that is read thaws a value when it is asked for it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_runlog.model.frozen import gather, thaw
 
@@ -33,12 +36,44 @@ MODEL_TYPES = frozenset({"llm", "chat_model"})
 """The types of model runs: completion models and chat models."""
 
 
-class Start(NamedTuple):
+@dataclass(eq=False)
+class _Reported:
+    """Something that LangChain reported about a run."""
+
+    run_id: int
+    """`UUID.int` of the run's id: comparing integers is what takes the least."""
+    at: int
+
+    given: ClassVar[tuple[str, ...]]
+    """The fields that hold what the chain gave; the first is recorded last, spread out."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A value that was frozen, the first time that it is asked for."""
+            try:
+                value = self.__dict__[name] = thaw(self.__dict__["_frozen"][name])
+            except KeyError:
+                raise AttributeError(f"{type(self).__name__} has no {name!r}") from None
+            return value
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All of it thawed: a copy of what is frozen could not be."""
+        given = {name: getattr(self, name) for name in self.given}
+        return {name: self.__dict__[name] for name in self.__dict__ if name != "_frozen"} | given
+
+    def values(self) -> Iterator[Any]:
+        """What the chain put into it: inputs, outputs, metadata, errors; frozen if it was read."""
+        values = self.__dict__.get("_frozen", self.__dict__)
+        return (values[name] for name in self.given)
+
+
+@dataclass(eq=False)
+class Start(_Reported):
     """A run began."""
 
-    run_id: UUID
-    at: int
-    parent_id: UUID | None
+    given = ("inputs", "metadata", "details")
+    parent_id: int | None
     type: str
     name: str
     inputs: Any
@@ -56,36 +91,36 @@ class Start(NamedTuple):
     thread_name: str
 
 
-class End(NamedTuple):
+@dataclass(eq=False)
+class End(_Reported):
     """A run gave its output."""
 
-    run_id: UUID
-    at: int
-    parent_id: UUID | None
+    given = ("output", "details")
+    parent_id: int | None
     type: str
     output: Any
     details: dict[str, Any] | None
     """`inputs` where they were a placeholder at the start."""
 
 
-class Error(NamedTuple):
+@dataclass(eq=False)
+class Error(_Reported):
     """A run ended with an exception."""
 
-    run_id: UUID
-    at: int
-    parent_id: UUID | None
+    given = ("error", "details")
+    parent_id: int | None
     type: str
     error: BaseException
     details: dict[str, Any] | None
     """`inputs` as above; `response`, what a model had given before it failed."""
 
 
-class Token(NamedTuple):
+@dataclass(eq=False)
+class Token(_Reported):
     """A model streamed a token."""
 
-    run_id: UUID
-    at: int
-    parent_id: UUID | None
+    given = ("message", "token", "info")
+    parent_id: int | None
     token: Any
     message: Any
     """The message chunk that carried the token, `None` for completion models."""
@@ -93,31 +128,31 @@ class Token(NamedTuple):
     """LangChain's `generation_info` of the chunk."""
 
 
-class Chunk(NamedTuple):
+@dataclass(eq=False)
+class Chunk(_Reported):
     """A run other than a model streamed a piece of its output."""
 
-    run_id: UUID
-    at: int
+    given = ("value",)
     value: Any
 
 
-class Custom(NamedTuple):
+@dataclass(eq=False)
+class Custom(_Reported):
     """`dispatch_custom_event` was called."""
 
-    run_id: UUID
-    at: int
+    given = ("data",)
     name: str
     data: Any
 
 
-class Note(NamedTuple):
+@dataclass(eq=False)
+class Note(_Reported):
     """LangChain reported something else about a run.
 
     `kind` is `"text"`, `"retry"`, `"agent_action"`, `"agent_finish"` or `"stream_event"`.
     """
 
-    run_id: UUID
-    at: int
+    given = ("value",)
     kind: str
     value: Any
 
@@ -135,15 +170,12 @@ WITH_PARENT = (START, END, ERROR, TOKEN)
 Recorded: TypeAlias = "tuple[Any, ...]"
 """`(size, kind, *fields, *value)`"""
 
-_VALUE = tuple(
-    kind._fields.index(name)
-    for kind, name in zip(
-        KINDS, ("inputs", "output", "error", "message", "value", "data", "value"), strict=True
-    )
+_FIELDS = tuple(
+    tuple(field.name for field in fields(kind) if field.name != kind.given[0]) for kind in KINDS
 )
-"""The field of each kind that is recorded last, spread out if it is frozen."""
+"""The fields of each kind that are recorded before what the chain gave."""
 
-SIZES = tuple(len(kind._fields) for kind in KINDS)
+SIZES = tuple(1 + len(names) for names in _FIELDS)
 """What `size` is for each kind, before the value."""
 
 
@@ -158,28 +190,16 @@ def records(recorded: Sequence[Any], start: int = 0) -> Iterator[tuple[int, Sequ
 def read_event(record: Sequence[Any]) -> Event:
     """The event of `(kind, *fields, *value)`, with the values as they were when it happened."""
     kind = record[0]
-    cls, count = KINDS[kind], SIZES[kind]
-    fields = [thaw(value) for value in record[1:count]]
-    fields.insert(_VALUE[kind], thaw(gather(record[count:])))
-    fields[0] = UUID(int=fields[0])
-    if kind in WITH_PARENT and fields[2] is not None:
-        fields[2] = UUID(int=fields[2])
-    event: Event = cls(*fields)
+    cls = KINDS[kind]
+    event: Event = object.__new__(cls)
+    state = event.__dict__
+    state.update(zip(_FIELDS[kind], record[1:]))
+    frozen = state["_frozen"] = {cls.given[0]: gather(record[SIZES[kind] :])}
+    for name in cls.given[1:]:
+        frozen[name] = state.pop(name)
     return event
 
 
 def values_in(events: Iterable[Event]) -> Iterator[Any]:
-    """What the chain put into the events: inputs, outputs, metadata, errors."""
-    for event in events:
-        if isinstance(event, Start):
-            yield from (event.inputs, event.metadata, event.details)
-        elif isinstance(event, End):
-            yield from (event.output, event.details)
-        elif isinstance(event, Error):
-            yield from (event.error, event.details)
-        elif isinstance(event, Custom):
-            yield event.data
-        elif isinstance(event, (Chunk, Note)):
-            yield event.value
-        else:
-            yield from (event.token, event.message, event.info)
+    """What the chain put into the events, each value frozen or as it was."""
+    return chain.from_iterable(event.values() for event in events)

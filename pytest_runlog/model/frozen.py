@@ -15,6 +15,7 @@ again over all that is kept, but a tuple that holds only numbers, text, `None`, 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
+from marshal import dumps
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -61,6 +62,50 @@ def freeze(value: Any) -> Any:
         return _freeze(value, {})
     except _HARD:
         return (_COPY, _copy(value, {}))
+
+
+def freeze_repeated(value: Any) -> Any:
+    """What `freeze` gives, of a value that is much the same whenever it comes.
+
+    That is what LangChain says of a model at each call: its metadata, its parameters, the schemas
+    of its tools. What one was frozen to serves for all that `marshal` writes in the same way: it
+    copies plain data a few times faster, and knows a value from one that only equals it.
+    """
+    if type(value) is not dict:
+        return freeze(value)
+    if _BY_REFERENCE.issuperset(map(type, value.values())):
+        return (_DICT, *value, *value.values())
+    try:
+        written = dumps(value)
+    except ValueError:  # holds something that is no plain data
+        return freeze(value)
+    known = _repeated.get(written)
+    if known is None:
+        known = freeze(value)
+        if len(written) <= _LONGEST_REPEATED and _is_plain(known):
+            if len(_repeated) >= _MOST_REPEATED:
+                _repeated.clear()
+            _repeated[written] = known
+    return known
+
+
+def _is_plain(frozen: Frozen) -> bool:
+    """Whether `marshal` writes only what equals it in this way: it takes an array for bytes.
+
+    What is there many times over may be looked at as often, so not of much.
+    """
+    todo: list[Any] = [frozen]
+    for _ in range(_LONGEST_REPEATED):
+        if not todo:
+            return True
+        value = todo.pop()
+        if type(value) is tuple:
+            if value[0] is not _DICT and value[0] is not _LIST:
+                return False
+            todo += value[1:]
+        elif type(value) not in _PLAIN:
+            return False
+    return False
 
 
 def spread(value: Any) -> tuple[Any, ...]:
@@ -120,11 +165,37 @@ def _is_text_only(items: Iterable[Any]) -> bool:
 
 def gather(items: Sequence[Any]) -> Any:
     """The frozen value that `spread` gave items of."""
-    return tuple(items) if _is_marked(items) else items[0]
+    first = items[0]
+    return tuple(items) if type(first) is object and first in _MARKS else first
 
 
-def _is_marked(items: Sequence[Any]) -> bool:
-    return bool(items) and type(items[0]) is object and items[0] in _MARKS
+def _is_marked(items: Any) -> bool:
+    return type(items) is tuple and bool(items) and type(items[0]) is object and items[0] in _MARKS
+
+
+def held_in(value: Any) -> tuple[Sequence[str], Sequence[Any]] | None:
+    """What a frozen container holds, frozen; first that to which a key or a field gives a name.
+
+    `None` for all that is no frozen container.
+    """
+    if not _is_marked(value):
+        return None
+    mark = value[0]
+    if mark is _LIST:
+        return (), value[1:]
+    if mark is _DICT:
+        middle = len(value) // 2 + 1
+        keys = [_as_str(key) if isinstance(key, str) else "" for key in value[1:middle]]
+        return keys, value[middle:]
+    if mark is _OTHER:
+        cls = getattr(value[1], "__self__", None)  # a named tuple is made by a method of its class
+        names = getattr(cls, "_fields", None)
+        return ((), value[2:]) if names is None else (names, value[2][1:])
+    if mark is _ALIKE:
+        return ("", "content", "id"), value[1:]
+    if mark in (_COPY, _ODD_OBJECT):
+        return (), value[-1:] if mark is _COPY else value[2:4]
+    return _SHAPES[value[1]].names, value[2:]
 
 
 def thaw(value: Any) -> Any:
@@ -217,6 +288,8 @@ class _Shape(NamedTuple):
     """A pydantic class, as far as freezing and thawing ask."""
 
     cls: Any
+    names: tuple[str, ...]
+    """The fields, in the order in which they are frozen."""
     others: tuple[str, ...]
     containers: dict[str, type]
     """The fields that are an empty list or dict by default, and which of both."""
@@ -233,10 +306,10 @@ def _object_freezer(cls: Any) -> Freezer:
     factories = {name: field.default_factory for name, field in fields.items()}
     containers = {name: made for name, made in factories.items() if made in _CONTAINERS}
     others = tuple(name for name in fields if name not in containers)
-    _SHAPES[id(cls)] = _Shape(cls, others, containers)
+    _SHAPES[id(cls)] = _Shape(cls, (*others, *containers), others, containers)
 
     variables = {name: f"v{place}" for place, name in enumerate(fields)}
-    looked_at = [name for name in others if not _is_plain(fields[name].annotation)]
+    looked_at = [name for name in others if not _is_always_plain(fields[name].annotation)]
     plain = "".join(f"{variables[name]}, " for name in others)
     inner = "".join(f"freeze({variables[name]}, memo), " for name in containers)
     code = [
@@ -286,11 +359,11 @@ def _may_be_text(annotation: Any) -> bool:
     return annotation is str or annotation is Any or any(map(_may_be_text, get_args(annotation)))
 
 
-def _is_plain(annotation: Any) -> bool:
+def _is_always_plain(annotation: Any) -> bool:
     """Whether a field of that type holds nothing that can change."""
     if annotation in _PLAIN or get_origin(annotation) is Literal:
         return True
-    return get_origin(annotation) in _UNIONS and all(map(_is_plain, get_args(annotation)))
+    return get_origin(annotation) in _UNIONS and all(map(_is_always_plain, get_args(annotation)))
 
 
 class _Freezers(dict[type, "Freezer | None"]):
@@ -321,11 +394,9 @@ def _freezer_of(cls: Any) -> Freezer | None:
 
 
 def _thaw(value: Any, memo: Memo) -> Any:
-    if type(value) is not tuple or not value:
+    if not _is_marked(value):
         return value
     mark = value[0]
-    if type(mark) is not object or mark not in _MARKS:
-        return value
     if mark is _COPY:
         return value[1]
     known = memo.get(id(value))
@@ -355,7 +426,7 @@ def _thaw_container(mark: object, value: tuple[Any, ...], memo: Memo) -> Any:
     items = [_thaw(item, memo) for item in value[2:]]
     if mark is _BARE_OBJECT:
         items += [make() for make in shape.containers.values()]
-    given = dict(zip((*shape.others, *shape.containers), items))
+    given = dict(zip(shape.names, items))
     state = {name: given[name] for name in shape.cls.__pydantic_fields__}
     extra: Any = {} if shape.cls.model_config.get("extra") == "allow" else None
     return _make_object(shape.cls, state, extra, None)
@@ -416,6 +487,10 @@ _HARD = (RecursionError, TypeError)
 _HEAP_TYPE = 1 << 9
 _TEXT_ONLY = (str, object)  # text, and the marks
 _PLAIN = (str, int, float, bool, type(None))
+_repeated: dict[bytes, Frozen] = {}
+"""What `freeze_repeated` has frozen, by what `marshal` wrote."""
+_MOST_REPEATED = 128
+_LONGEST_REPEATED = 16_384
 _UNIONS = (Union, UnionType)
 _CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__

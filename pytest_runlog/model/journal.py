@@ -12,7 +12,6 @@ from pytest_runlog.model.events import End, Error, Start, read_event, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from uuid import UUID
 
     from pytest_runlog.model.events import Event, Lane
 
@@ -39,7 +38,7 @@ class Journal:
     """One flat list, as `model.events` says; it only grows."""
     failures: list[Exception] = field(default_factory=list)
     """What went wrong inside our own handlers."""
-    forgotten: set[UUID] = field(default_factory=set)
+    forgotten: set[int] = field(default_factory=set)
     """Runs that had not ended when the journal was cleared, and all that they start yet."""
     _read: list[Event] = field(default_factory=list)
     _place: int = 0

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 
 SECRET: Final = "<secret>"  # noqa: S105 (what is shown in its place)
 RUN_ID: Final = "<run id>"
@@ -75,9 +76,9 @@ def environment_secrets(environ: Mapping[str, str] = os.environ) -> frozenset[st
     """The values of the environment variables that are named like a secret."""
     return frozenset(
         part
-        for name, value in environ.items()
+        for name in environ
         if is_secret_key(name)
-        for part in parts_of_secret(value)
+        for part in parts_of_secret(environ.get(name, ""))
     )
 
 
@@ -103,9 +104,9 @@ def is_volatile_id(value: Any) -> bool:
     return isinstance(value, str) and bool(_ANY_UUID.fullmatch(value) or _RUN_ID.fullmatch(value))
 
 
-def uuids_in(text: str) -> list[str]:
-    """The UUIDs that a text contains."""
-    return _ANY_UUID.findall(text)
+def uuids_in(text: str) -> Iterator[int]:
+    """The UUIDs that a text contains, as integers."""
+    return (UUID(found).int for found in _ANY_UUID.findall(text))
 
 
 class MaskHookFailed(Exception):
@@ -117,7 +118,8 @@ class Mask:
     """Masks the text of one capture."""
 
     secrets: frozenset[str] = frozenset()
-    run_ids: frozenset[str] = frozenset()
+    run_ids: frozenset[int] = frozenset()
+    """`UUID.int` of the ids that were made up."""
     patterns: tuple[re.Pattern[str], ...] = ()
     """What the user wants masked besides (ini `runlog_mask`)."""
     hook: MaskHook | None = None
@@ -164,7 +166,7 @@ class Mask:
         return text
 
     def _run_id(self, found: re.Match[str]) -> str:
-        return RUN_ID if found.group() in self.run_ids else found.group()
+        return RUN_ID if UUID(found.group()).int in self.run_ids else found.group()
 
 
 def _hide(found: re.Match[str]) -> str:

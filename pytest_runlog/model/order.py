@@ -31,7 +31,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -54,25 +53,42 @@ _WORKER = re.compile(r"(.*)_\d+", re.DOTALL)
 _FALLBACKS = "RunnableWithFallbacks"
 
 
-@dataclass(eq=False)
-class Place:
+class Place(Protocol):
     """Where a run stands: what of it the order depends on."""
 
-    name: str
-    inputs: Any
-    tags: Sequence[str]
-    metadata: Mapping[str, Any]
-    origin: Origin | None
-    children: list[Any] = field(default_factory=list, kw_only=True)
+    children: list[Any]
     """Its own kind of place."""
-    attempt: int | None = field(default=None, kw_only=True)
-    """Which attempt of a retry this is. LangChain tags only some of them."""
-    last: float = field(default=float("inf"), kw_only=True)
-    """Number of the last start, of any run, before this one ended."""
+
+    @property
+    def name(self) -> str:
+        """The name of the run."""
+
+    @property
+    def inputs(self) -> Any:
+        """What it took."""
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """Its tags."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Its metadata."""
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where its start came from, `None` if nobody saw it."""
+
+    @property
+    def attempt(self) -> int | None:
+        """Which attempt of a retry this is. LangChain tags only some of them."""
+
+    @property
+    def last(self) -> float:
+        """Number of the last start, of any run, before this one ended."""
 
     def content(self) -> Iterable[tuple[str, Any]]:
         """All else that a person can see of the run, each with the place where it is masked."""
-        return ()
 
 
 PlaceT = TypeVar("PlaceT", bound=Place)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 from pytest_runlog.model.events import MODEL_TYPES
 from pytest_runlog.model.log.selection import select
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 
 _UNMASKED = Mask()
+DERIVED = (
+    *("metadata", "inputs", "output", "chunks", "events", "notes", "details", "response"),
+    *("model", "usage", "start", "end"),
+)
+"""The members of a run that most tests do not look at."""
 
 
 class Chunk(NamedTuple):
@@ -246,8 +251,38 @@ class Run(HasTree):
         return f"<Run {self.path} ({self.type}, {self.status})>"
 
 
+class Facts(Protocol):
+    """What the members of a run are derived from, each when it is first asked for."""
+
+    def fact(self, name: str) -> Any:
+        """The value of that member."""
+
+
+class _Derived:
+    """A member of a run that is not known yet; what is known hides it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: Run | None, _owner: type[Run]) -> Any:
+        if run is None:
+            raise AttributeError(self._name)
+        value = run.__dict__[self._name] = run.__dict__["_facts"].fact(self._name)
+        return value
+
+
+for _name in DERIVED:
+    setattr(Run, _name, _Derived(_name))
+
 # Serializers and data classes that copy themselves would take a run for its fields.
 del Run.__dataclass_fields__
+
+
+def run_from(facts: Facts, **known: Any) -> Run:
+    """A run of which all but `DERIVED` is known."""
+    run = object.__new__(Run)
+    run.__dict__.update(known, _facts=facts)
+    return run
 
 
 class Runs(Sequence[Run], HasTree):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pytest_runlog.model.data import to_data
 from pytest_runlog.model.masking import Mask
+from pytest_runlog.model.order import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_runlog.model.order import Origin, Text
     from pytest_runlog.model.runs import Run
@@ -45,17 +46,12 @@ class Kind(NamedTuple):
         )
 
 
-class Try(Protocol):
+class Try(Place, Protocol):
     """What must be known of a run, while runs are built, to tell what it is a try of."""
 
-    name: str
     type: str
-    tags: Sequence[str]
-    inputs: Any
-    origin: Origin | None
     parent: Any
     """Its own kind of try, or `None`."""
-    children: list[Any]
     attempt: int | None
 
     def status(self) -> str:

@@ -69,8 +69,7 @@ class Recorder(RunLogCallbackHandler):
             self._look_back()
             self.journal.clear()
             self._seen = 0
-            running = {run_id.int for run_id in self.journal.forgotten}
-            readers = self._readers.copy()
+            running, readers = self.journal.forgotten, self._readers.copy()
             self._readers = {run_id: readers[run_id] for run_id in readers if run_id in running}
 
     def _route(self, event: Recorded) -> None:

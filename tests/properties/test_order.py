@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_runlog.model.order import Origin, Place, sort_places
+from pytest_runlog.model.order import Origin, sort_places
+from support.places import WrittenPlace
 
 HOME = (1, 0, "")
 
@@ -35,7 +36,7 @@ class Fork(NamedTuple):
 
 
 @dataclass(eq=False)
-class Spot(Place):
+class Spot(WrittenPlace):
     flow: tuple[int, ...] = ()
     """Which thread or task this ran in, and where in its program."""
 

@@ -61,9 +61,9 @@ class Tape:
         self.types[run_id] = type
         self.events.append(
             Start(
-                run_id,
+                run_id.int,
                 self._time(at),
-                under,
+                None if under is None else under.int,
                 type,
                 name,
                 inputs,
@@ -88,7 +88,7 @@ class Tape:
         at: float | None = None,
     ) -> None:
         self.events.append(
-            End(run, self._time(at), self.parents.get(run), self._type(run), output, details)
+            End(run.int, self._time(at), self._parent(run), self._type(run), output, details)
         )
 
     def fail(
@@ -100,20 +100,20 @@ class Tape:
         at: float | None = None,
     ) -> None:
         self.events.append(
-            Error(run, self._time(at), self.parents.get(run), self._type(run), error, details)
+            Error(run.int, self._time(at), self._parent(run), self._type(run), error, details)
         )
 
     def token(self, run: UUID, text: str, message: Any = None, *, at: float | None = None) -> None:
-        self.events.append(Token(run, self._time(at), self.parents.get(run), text, message, None))
+        self.events.append(Token(run.int, self._time(at), self._parent(run), text, message, None))
 
     def chunk(self, run: UUID, value: Any, *, at: float | None = None) -> None:
-        self.events.append(Chunk(run, self._time(at), value))
+        self.events.append(Chunk(run.int, self._time(at), value))
 
     def custom(self, run: UUID, name: str, data: Any = None, *, at: float | None = None) -> None:
-        self.events.append(Custom(run, self._time(at), name, data))
+        self.events.append(Custom(run.int, self._time(at), name, data))
 
     def note(self, run: UUID, kind: str, value: Any = None, *, at: float | None = None) -> None:
-        self.events.append(Note(run, self._time(at), kind, value))
+        self.events.append(Note(run.int, self._time(at), kind, value))
 
     def again(self) -> None:
         """Report the last event once more, as LangChain does if a handler is there twice."""
@@ -125,7 +125,7 @@ class Tape:
             self.events,
             LANE,
             lambda value, path="": json.dumps(to_data(value, Mask(), path)),
-            forgotten,
+            [run_id.int for run_id in forgotten],
         )
 
     def log(self) -> RunLogCapture:
@@ -139,6 +139,10 @@ class Tape:
     def _time(self, at: float | None) -> int:
         self.second = self.second + 1 if at is None else at
         return round(self.second * 1e9)
+
+    def _parent(self, run: UUID) -> int | None:
+        parent = self.parents.get(run)
+        return None if parent is None else parent.int
 
     def _type(self, run: UUID) -> str:
         type_ = self.types.get(run, "chain")

@@ -7,6 +7,7 @@ that passes on what a run below it streams, with no chunks of its own, has none 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from pytest_runlog.model.events import STREAM_EVENT, Chunk, Custom, End, Error, Note, Start, Token
 from pytest_runlog.model.log.patches import LogWriter, Subject
@@ -15,7 +16,6 @@ from pytest_runlog.model.outcome import chunk_of
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from uuid import UUID
 
     from pytest_runlog.model.events import Event
     from pytest_runlog.model.log.patches import Patch, Schema
@@ -54,10 +54,10 @@ class LiveLog:
         self._writer = LogWriter(schema)
         self._includes = includes
         self._additions = additions
-        self._root_id: UUID | None = None
-        self._running: set[UUID] = set()
+        self._root_id: int | None = None
+        self._running: set[int] = set()
         """The runs in the log that have not ended."""
-        self._seen: set[UUID] = set()
+        self._seen: set[int] = set()
         self._given: list[Any] = []
         """What the root has streamed."""
         self._given_as: type[Event] | None = None
@@ -83,14 +83,15 @@ class LiveLog:
         is_root = self._root_id is None
         if is_root:
             self._root_id = event.run_id
+        parent = event.parent_id
         subject = Subject(
-            id=event.run_id,
+            id=UUID(int=event.run_id),
             name=event.name,
             type=event.type,
             tags=event.tags,
             metadata=event.metadata or {},
             inputs=event.inputs,
-            parent_id=event.parent_id if event.parent_id in self._seen else None,
+            parent_id=UUID(int=parent) if parent is not None and parent in self._seen else None,
             start=at,
         )
         self._seen.add(event.run_id)

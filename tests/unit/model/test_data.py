@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 from collections import ChainMap, OrderedDict, UserDict, defaultdict, deque
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, IntFlag
@@ -21,6 +22,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.messages.content import create_text_block
 from langchain_core.prompt_values import ChatPromptValue
+from langchain_core.runnables.utils import AddableDict
 from langgraph.types import Send
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
 
@@ -34,6 +36,7 @@ from pytest_runlog.model.data import (
     to_data,
     without_call_ids,
 )
+from pytest_runlog.model.frozen import freeze
 from pytest_runlog.model.masking import Mask
 from pytest_runlog.model.secrets import secrets_in
 
@@ -649,19 +652,21 @@ def test_a_secret_of_a_type_of_the_users_is_one() -> None:
     assert data([Key("abc")]) == ["<secret>"]
 
 
-def test_secrets_are_found_wherever_they_lie() -> None:
-    found = secrets_in(
-        [
-            {"headers": {"Authorization": "Bearer abcdefgh"}},
-            [Settings(name="n")],
-            HumanMessage("hi", additional_kwargs={"password": "pass-word"}),
-            ValueError({"token": ("tok-1", [b"tok-2"])}),
-            {"credentials": {"user": "bob", "ids": [12345678, ID]}},
-            {"total_tokens": 1234567, "name": "nobody"},
-        ]
-    )
+@pytest.mark.parametrize("was", [lambda value: value, freeze])
+def test_secrets_are_found_wherever_they_lie(was: Callable[[Any], Any]) -> None:
+    values = [
+        {"headers": {"Authorization": "Bearer abcdefgh"}},
+        [Settings(name="n")],
+        HumanMessage("hi", additional_kwargs={"password": "pass-word"}),
+        ValueError({"token": ("tok-1", [b"tok-2"])}),
+        {"credentials": {"user": "bob", "ids": [12345678, ID]}},
+        {"total_tokens": 1234567, "name": "nobody"},
+        ({"a", "b"}, deque([{"token": "in-deque"}])),
+        Account("ann", "in-named-tuple"),
+        {"chunks": AddableDict(secret="in-addable")},
+    ]
 
-    assert found == {
+    assert secrets_in(map(was, values)) == {
         "Bearer abcdefgh",
         "abcdefgh",
         "sk-abcdef",
@@ -671,6 +676,9 @@ def test_secrets_are_found_wherever_they_lie() -> None:
         "bob",
         "12345678",
         str(ID),
+        "in-deque",
+        "in-named-tuple",
+        "in-addable",
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pytest_runlog.model.order import Origin, Place, sort_places, structure_of
+from pytest_runlog.model.order import Origin, sort_places, structure_of
+from support.places import WrittenPlace
 
 HOME = (1, 0, "")
 UNKNOWN = object()
@@ -16,7 +17,7 @@ Lane = tuple[int, int, str]
 
 
 @dataclass(eq=False)
-class Spot(Place):
+class Spot(WrittenPlace):
     seen: Any = None
 
     def content(self) -> list[tuple[str, Any]]:
@@ -254,7 +255,7 @@ def test_a_tag_that_all_siblings_have_does_not_part_them_from_their_thread(start
 
 @pytest.mark.parametrize("tag", ["branch:main", "seq:step:", "seq:step:x", "my seq:step:1"])
 def test_tags_that_langchain_would_not_give_tell_nothing(tag: str) -> None:
-    assert structure_of(Place("a", None, [tag], {}, None)) == ()
+    assert structure_of(WrittenPlace("a", None, [tag], {}, None)) == ()
 
 
 def test_nodes_are_ordered_by_step_path_and_name(starts: Starts) -> None:
