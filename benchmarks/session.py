@@ -1,18 +1,21 @@
 """What a recorded session costs: CPU per test, and memory where its reports arrive.
 
-    python benchmarks/session.py [--tests 10000] [--memory 10000]
+    python benchmarks/session.py [--tests 10000] [--rounds 3] [--memory 10000]
 
-One session of tests that invoke `prompt | model | parser` once each, all recorded, with three
-budgets for every test and four for the session. The functions of the plugin are timed in it,
-each without what it calls of the others, so that load of the machine changes all figures
-alike:
+Sessions of tests that invoke `prompt | model | parser` once each: not recorded, recorded, and
+recorded with three budgets for every test and four for the session. They run one after another,
+round after round; a figure is the median. It is the time of the loop over the tests, which do
+next to nothing; what pytest takes to start, to collect and to end is left out.
+
+In it the functions of the plugin are timed, each without what it calls of the others, so that
+load of the machine changes all figures alike:
 
 - `budgets, records`: judging the test, its record, its properties, collecting, the summary;
 - `deriving the runs`: from what the handler noted, once a test, whoever asks first;
 - `opening, closing`: the capture around the test.
 
-What the handler itself costs is measured by `cost.py`. Memory is that of the records of so
-many tests, made as the controller makes them of what workers send.
+What is left is the handler, which `cost.py` measures, and the garbage collector. Memory is that
+of the records of so many tests, made as the controller makes them of what workers send.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ import tempfile
 import tracemalloc
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, TypeAlias
 
 TESTS = """
 import pytest
@@ -51,10 +55,11 @@ def test_answers(number):
 """
 TIMED = """
 import functools, time
+import pytest
 import pytest_runlog.capture, pytest_runlog.gate, pytest_runlog.plugin
 import pytest_runlog.session.collection as collection
 
-spent, running, began = {}, [], time.process_time()
+spent, running, took = {}, [], 0.0
 
 def timed(owner, name, what):
     function = getattr(owner, name)
@@ -82,13 +87,16 @@ timed(pytest_runlog.capture, "_derive", "deriving the runs")
 timed(pytest_runlog.plugin, "_open", "opening, closing")
 timed(pytest_runlog.capture.RunLogCapture, "close", "opening, closing")
 
-def pytest_sessionstart(session):
-    global began
-    began = time.process_time()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop():
+    global took
+    start = time.process_time()
+    result = yield
+    took = time.process_time() - start
+    return result
 
-def pytest_unconfigure(config):
-    total = time.process_time() - began
-    print("\\nTIMES", total, *(f"{what}={seconds}" for what, seconds in spent.items()), sep="|")
+def pytest_unconfigure():
+    print("\\nTIMES", took, *(f"{what}={seconds}" for what, seconds in spent.items()), sep="|")
 """
 BUDGETS = [
     "--runlog-budget=latency <= 10min",
@@ -101,14 +109,45 @@ BUDGETS = [
 ]
 
 
-def measure(tests: int, budgets: list[str]) -> None:
+WHOLE = "the loop over the tests"
+SESSIONS = {
+    "not recorded": [],
+    "recorded": ["--runlog"],
+    "recorded, 7 budgets": ["--runlog", *BUDGETS],
+}
+
+
+def measure(tests: int, rounds: int) -> None:
+    """Print what each kind of session takes for a test, and what that adds to the one before."""
+    times: dict[str, list[Times]] = {name: [] for name in SESSIONS}
+    for _ in range(rounds):
+        for name, options in SESSIONS.items():
+            times[name].append(session(tests, options))
+    print(f"\n{tests:,} tests, CPU of each ({rounds} rounds)")
+    before: float | None = None
+    for name, found in times.items():
+        middle = {what: median(each.get(what, 0.0) for each in found) for what in found[0]}
+        whole = middle.pop(WHOLE)
+        more = "" if before is None else f"{whole - before:+8,.0f} us {whole / before - 1:+7.1%}"
+        print(f"  {name:36}{whole:9,.0f} us  {more}")
+        for what, spent in middle.items():
+            print(f"    {what:34}{spent:9,.0f} us")
+        before = whole
+
+
+Times: TypeAlias = "dict[str, float]"
+"""Microseconds of a test, by what took them."""
+
+
+def session(tests: int, options: list[str]) -> Times:
+    """Run a session of so many tests."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "pytest.ini").write_text("[pytest]\n")
         (directory / "test_it.py").write_text(TESTS.replace("COUNT", str(tests)))
         (directory / "conftest.py").write_text(TIMED)
         result = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "pytest", "-q", "--runlog", "-p", "no:cacheprovider", *budgets],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
             cwd=directory,
             capture_output=True,
             text=True,
@@ -118,12 +157,9 @@ def measure(tests: int, budgets: list[str]) -> None:
         raise SystemExit(result.stdout[-2000:] + result.stderr)
     (line,) = (line for line in result.stdout.splitlines() if line.startswith("TIMES|"))
     _, total, *parts = line.split("|")
-    seconds = {what: float(text) for what, _, text in (part.partition("=") for part in parts)}
-    rest = float(total) - sum(seconds.values())
-    print(f"\n{tests:,} recorded tests, {len(budgets)} budgets: {float(total):.1f} s of CPU")
-    print(f"  {'':36}{'per test':>12}  {'of the rest of the session':>28}")
-    for what, spent in {**seconds, "the rest: pytest, chain, handler": rest}.items():
-        print(f"  {what:36}{spent / tests * 1e6:9,.0f} us  {spent / rest:28.1%}")
+    seconds = {WHOLE: float(total)}
+    seconds.update((what, float(text)) for what, _, text in (part.partition("=") for part in parts))
+    return {what: spent / tests * 1e6 for what, spent in seconds.items()}
 
 
 def memory(tests: int) -> None:
@@ -169,11 +205,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--tests", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, default=10_000)
     arguments = parser.parse_args()
     print(f"Python {platform.python_version()}, langchain-core {version('langchain-core')}")
-    measure(arguments.tests, [])
-    measure(arguments.tests, BUDGETS)
+    measure(arguments.tests, arguments.rounds)
     memory(arguments.memory)
 
 
