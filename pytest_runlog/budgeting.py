@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractContextManager
 
-    from pytest_runlog.capture import RunLogCapture
+    from pytest_runlog.capture import RunLogCapture, _Derived
     from pytest_runlog.defaults import Options
     from pytest_runlog.measures.budget import Budget
     from pytest_runlog.model.masking import Mask
@@ -88,6 +88,8 @@ class Budgeting:
 
         @property
         def _mask(self) -> Mask: ...
+
+        def _derive(self) -> _Derived: ...
 
         def capture(self, name: str | None = None) -> AbstractContextManager[RunLogCapture]:
             """Record a section."""
@@ -174,7 +176,7 @@ def judge_budgets(capture: Budgeting, budgets: Iterable[Budget]) -> list[Verdict
     """A verdict on each budget by what the capture has recorded; runs are named by path."""
     return judge_runs(
         budgets,
-        capture.runs,
+        capture._derive().runs,  # noqa: SLF001 (its own, and no run leaves this)
         min_samples=capture._options.min_samples,  # noqa: SLF001 (its own)
         label=labels(capture._mask),  # noqa: SLF001
     )
@@ -182,16 +184,14 @@ def judge_budgets(capture: Budgeting, budgets: Iterable[Budget]) -> list[Verdict
 
 def labels(mask: Mask) -> Callable[[Run], str]:
     """What runs are called in reports: their path, masked, and on one line."""
-    known: dict[int, str] = {}
+    known: dict[int, tuple[Run, str]] = {}  # the run too, so that no other one gets its id
 
     def label(run: Run) -> str:
-        text = known.get(id(run))
-        if text is None:
+        if id(run) not in known:
             names = [mask.text(name) for name in _names(run)]
-            text = known[id(run)] = "/".join(
-                name if name.isidentifier() else name_text(name) for name in names
-            )
-        return text
+            text = "/".join(name if name.isidentifier() else name_text(name) for name in names)
+            known[id(run)] = (run, text)
+        return known[id(run)][1]
 
     return label
 

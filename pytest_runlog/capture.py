@@ -76,6 +76,8 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
         self._journal = Journal() if recorder is None else recorder.journal
         self._options = Options() if options is None else options
         self._derived: _Derived | None = None
+        self._is_seen = False
+        """Whether anybody has these runs, who may keep them."""
         self._infino: InfinoRecorder | None = None
         self._is_loaded = False
         self._names: dict[str, int] = {}
@@ -84,6 +86,7 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
     @property
     def runs(self) -> Runs:
         """Every run, depth-first in canonical order."""
+        self._is_seen = True
         return self._derive().runs
 
     @property
@@ -167,7 +170,7 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
             raise RuntimeError("a loaded run log has no payloads of Infino's; only a recording has")
         if self._infino is None:
             self._infino = InfinoRecorder(
-                self._journal, runs=lambda: (self.runs, self._derive().mask)
+                self._journal, runs=lambda: (self._derive().runs, self._derive().mask)
             )
         return self._infino
 
@@ -325,6 +328,17 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
             return None
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}:{count}"
+
+    def _forget_unseen(self) -> None:
+        """Drop runs that were derived only to be counted.
+
+        They know each other, so nothing but the garbage collector would free them: over a session
+        it would run far more often.
+        """
+        if self._derived is not None and not self._is_seen and not self._is_loaded:
+            for run in self._derived.runs:
+                vars(run).clear()
+            self._derived = None
 
     def _derive(self) -> _Derived:
         derived = self._derived

@@ -386,7 +386,7 @@ def _attach(item: pytest.Item, report: pytest.TestReport, capture: RunLogCapture
         record = record_test(
             report.nodeid,
             report.outcome,
-            capture.runs,
+            capture._derive().runs,  # noqa: SLF001
             label=label,
             verdicts=verdicts,
             session_budgets=config.stash[_settings].session_budgets if _counts(item) else None,
@@ -401,6 +401,7 @@ def _attach(item: pytest.Item, report: pytest.TestReport, capture: RunLogCapture
             report.user_properties = list(item.user_properties)
         if report.failed:
             report.sections += explain.sections(capture)
+        capture._forget_unseen()  # noqa: SLF001
     except Exception:
         trouble = f"{explain.unreadable()}\n{traceback.format_exc()}"
         if not report.passed:

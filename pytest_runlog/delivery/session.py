@@ -45,7 +45,8 @@ def attach_values(
 ) -> None:
     """Let the report carry what is to be delivered of a test; xdist sends what it carries."""
     mask = capture._mask  # noqa: SLF001
-    values = values_of(capture.infino.calls, capture.runs, mask, label, time.time())
+    runs = capture._derive().runs  # noqa: SLF001
+    values = values_of(capture.infino.calls, runs, mask, label, time.time())
     if values:
         carried = {"nodeid": mask.text(report.nodeid), "values": [list(value) for value in values]}
         setattr(report, _ATTRIBUTE, carried)

@@ -61,6 +61,8 @@ def build_runs(
     number_repetitions(drafts, text)
     tops = [_finish(root, runs) for root in roots]
     keep_logs(tops, history, runs)
+    for draft in drafts:
+        draft.unlink()
     return Runs(walk(tops))
 
 
@@ -123,6 +125,11 @@ class _Draft:
 
     def fact(self, name: str) -> Any:
         return _FACTS[name](self)
+
+    def unlink(self) -> None:
+        """Forget the others: what refers to itself waits for the garbage collector."""
+        self.parent = None
+        self.children = []
 
     def status(self) -> str:
         return status_of(self.ending)

@@ -54,8 +54,6 @@ class RunLogCallbackHandler(BaseCallbackHandler):
         if epoch is None:
             previous_start.set(self.epoch)  # a copy of this context is known to come from here
         self.journal = Journal(lane=self.home) if journal is None else journal
-        self.emit: Callable[[Recorded], None] = self.journal.recorded.extend
-        """Takes each event, on whatever thread the chain runs on."""
         self._messages = MessageFreezer()
 
     def __copy__(self) -> RunLogCallbackHandler:
@@ -69,6 +67,10 @@ class RunLogCallbackHandler(BaseCallbackHandler):
     def __reduce__(self) -> tuple[type, tuple[()]]:
         """A new handler: a chain may pickle its config, but what unpickles it is elsewhere."""
         return (RunLogCallbackHandler, ())
+
+    def emit(self, event: Recorded) -> None:
+        """Take an event, on whatever thread the chain runs on."""
+        self.journal.recorded.extend(event)
 
     def clear(self) -> None:
         """Forget what was recorded; what still runs is forgotten with all that it does yet."""

@@ -52,11 +52,11 @@ class Recorder(RunLogCallbackHandler):
 
     def keep(self) -> None:
         """Record everything into the own journal: the capture is the only open one."""
-        self.emit = self.journal.recorded.extend
+        vars(self)["emit"] = self.journal.recorded.extend
 
     def share(self) -> None:
         """Record each run for the captures that its root belongs to."""
-        self.emit = self._route
+        vars(self).pop("emit", None)
 
     def on_failure(self, failure: Exception) -> None:
         """Note it for every capture that may miss something now."""
@@ -72,7 +72,8 @@ class Recorder(RunLogCallbackHandler):
             running, readers = self.journal.forgotten, self._readers.copy()
             self._readers = {run_id: readers[run_id] for run_id in readers if run_id in running}
 
-    def _route(self, event: Recorded) -> None:
+    def emit(self, event: Recorded) -> None:
+        """Record an event for the captures that its run belongs to."""
         _, kind, run_id = event[:3]
         readers = None if kind == START else self._readers.get(run_id)
         if readers is None:

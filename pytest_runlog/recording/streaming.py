@@ -90,7 +90,6 @@ class StreamingRunLogCallbackHandler(RunLogCallbackHandler, _StreamingCallbackHa
         self.root_id: UUID | None = None
         self.lock = RLock()
         self.send_stream = SendStream(self)
-        self.emit = self._take
         self._schema_format = _schema_format
         self._reading = RLock()
         self._logs = deque([self._new_log()])
@@ -170,7 +169,7 @@ class StreamingRunLogCallbackHandler(RunLogCallbackHandler, _StreamingCallbackHa
         super().on_chain_start(*args, **kwargs)
         previous_start.reset(token)
 
-    def _take(self, event: Recorded) -> None:
+    def emit(self, event: Recorded) -> None:
         """Put an event where it is read from, on whatever thread the chain runs on."""
         _, kind, run_id = event[:3]
         with self.lock:

@@ -74,3 +74,53 @@ def test_what_a_run_tells_is_one_and_the_same_object() -> None:
     assert run.inputs is run.inputs
     assert run.children[1].response is run.children[1].response
     assert run.children[1].output is run.children[1].response.generations[0][0].message
+
+
+def test_a_recording_that_nobody_looks_at_needs_no_garbage_collector(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import gc
+        import weakref
+
+        import pytest
+        from langchain_core.runnables import RunnableLambda
+
+        import pytest_runlog
+        from pytest_runlog.model.build import _Draft
+        from pytest_runlog.recording.installer import Recorder
+
+        chain = RunnableLambda(lambda value: value + 1) | RunnableLambda(lambda value: value * 2)
+
+        @pytest.fixture(scope="module", autouse=True)
+        def no_collector():
+            gc.collect()
+            gc.disable()
+            yield
+            gc.enable()
+
+        @pytest.mark.parametrize("value", range(3))
+        def test_chain(value):
+            assert chain.invoke(value) == 2 * value + 2
+
+        def test_nothing_is_left_of_them():
+            kinds = (pytest_runlog.Run, pytest_runlog.RunLogCapture, _Draft, Recorder)
+            left = [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
+            assert [type(thing).__name__ for thing in left] == ["Recorder", "RunLogCapture"]
+
+        def test_what_somebody_looked_at_stays(runlog):
+            chain.invoke(1)
+            KEPT.append(runlog.root)
+
+        def test_it_is_still_there():
+            (run,) = KEPT
+            assert run.inputs == 1
+            assert [child.output for child in run.children] == [2, 4]
+            assert run.children[0].parent is run
+
+        KEPT = []
+        """
+    )
+    result = pytester.runpytest_subprocess("--runlog", "--runlog-budget=runs <= 3")
+    result.assert_outcomes(passed=6)
