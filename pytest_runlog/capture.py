@@ -417,7 +417,7 @@ def _ids_in(events: Iterable[Event]) -> Iterator[int]:
             yield from uuids_in(str(metadata.get("langgraph_checkpoint_ns", "")))
         if isinstance(event, Start) and event.type == "tool":
             yield from uuids_in(str((event.details or {}).get("tool_call_id", "")))
-        elif isinstance(event, End) and event.type == "tool":
+        elif isinstance(event, End) and event.output_class == "ToolMessage":
             # What the start tells from langchain-core 1.2 on.
             yield from uuids_in(str(getattr(event.output, "tool_call_id", "")))
 

@@ -154,7 +154,9 @@ class _Draft:
         return _model_of(self)
 
     def usage(self) -> TokenUsage:
-        return usage_of(self.response()) if self.type in MODEL_TYPES else UNKNOWN
+        if self.type not in MODEL_TYPES or self.ending is None:
+            return UNKNOWN
+        return usage_of(response_of(self.type, self.ending.untouched()))
 
     def run_chunks(self) -> list[RunChunk]:
         """What it streamed: v3 events, else what a model reported, else what was tapped."""
@@ -337,13 +339,17 @@ def _model_of(draft: _Draft) -> str | None:
     """The name that was asked for; failing that, the name that the provider answered with."""
     if draft.type not in MODEL_TYPES:
         return None
-    parameters = draft.details().get("invocation_params")
-    response = draft.response()
+    start = None if draft.start is None else draft.start.untouched()
+    ending = None if draft.ending is None else draft.ending.untouched()
+    details = (start.details or {}) if start is not None else {}
     sources: list[tuple[Any, tuple[str, ...]]] = [
-        (draft.metadata, ("ls_model_name",)),
-        (parameters, ("model", "model_name", "model_id")),
-        (getattr(draft.output(), "response_metadata", None), ("model_name", "model")),
-        (getattr(response, "llm_output", None), ("model_name", "model")),
+        (start.metadata if start is not None else None, ("ls_model_name",)),
+        (details.get("invocation_params"), ("model", "model_name", "model_id")),
+        (
+            getattr(output_of(draft.type, ending), "response_metadata", None),
+            ("model_name", "model"),
+        ),
+        (getattr(response_of(draft.type, ending), "llm_output", None), ("model_name", "model")),
     ]
     for source, keys in sources:
         if isinstance(source, Mapping):

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pytest_runlog.model.frozen import gather, thaw
+from pytest_runlog.model.frozen import class_of, gather, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,6 +36,9 @@ MODEL_TYPES = frozenset({"llm", "chat_model"})
 """The types of model runs: completion models and chat models."""
 
 
+EventT = TypeVar("EventT", bound="_Reported")
+
+
 @dataclass(eq=False)
 class _Reported:
     """Something that LangChain reported about a run."""
@@ -51,11 +54,20 @@ class _Reported:
 
         def __getattr__(self, name: str) -> Any:
             """A value that was frozen, the first time that it is asked for."""
-            try:
-                value = self.__dict__[name] = thaw(self.__dict__["_frozen"][name])
-            except KeyError:
-                raise AttributeError(f"{type(self).__name__} has no {name!r}") from None
-            return value
+            frozen = self.__dict__.get("_frozen", {})
+            if name not in frozen:
+                raise AttributeError(f"{type(self).__name__} has no {name!r}")
+            return self.__dict__.setdefault(name, thaw(frozen[name]))
+
+    def untouched(self: EventT) -> EventT:
+        """The same event with values of its own, which nobody can have changed."""
+        if "_frozen" not in self.__dict__:
+            return self
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(
+            (name, value) for name, value in self.__dict__.items() if name not in self.given
+        )
+        return fresh
 
     def __getstate__(self) -> dict[str, Any]:
         """All of it thawed: a copy of what is frozen could not be."""
@@ -101,6 +113,11 @@ class End(_Reported):
     output: Any
     details: dict[str, Any] | None
     """`inputs` where they were a placeholder at the start."""
+
+    @property
+    def output_class(self) -> str:
+        """The name of the class of the output, if it is LangChain's: known without a copy."""
+        return str(class_of(next(self.values())).__name__)
 
 
 @dataclass(eq=False)

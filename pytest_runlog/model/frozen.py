@@ -15,9 +15,10 @@ again over all that is kept, but a tuple that holds only numbers, text, `None`, 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
-from marshal import dumps
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from pytest_runlog.model.fields import hides_itself, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -62,50 +63,6 @@ def freeze(value: Any) -> Any:
         return _freeze(value, {})
     except _HARD:
         return (_COPY, _copy(value, {}))
-
-
-def freeze_repeated(value: Any) -> Any:
-    """What `freeze` gives, of a value that is much the same whenever it comes.
-
-    That is what LangChain says of a model at each call: its metadata, its parameters, the schemas
-    of its tools. What one was frozen to serves for all that `marshal` writes in the same way: it
-    copies plain data a few times faster, and knows a value from one that only equals it.
-    """
-    if type(value) is not dict:
-        return freeze(value)
-    if _BY_REFERENCE.issuperset(map(type, value.values())):
-        return (_DICT, *value, *value.values())
-    try:
-        written = dumps(value)
-    except ValueError:  # holds something that is no plain data
-        return freeze(value)
-    known = _repeated.get(written)
-    if known is None:
-        known = freeze(value)
-        if len(written) <= _LONGEST_REPEATED and _is_plain(known):
-            if len(_repeated) >= _MOST_REPEATED:
-                _repeated.clear()
-            _repeated[written] = known
-    return known
-
-
-def _is_plain(frozen: Frozen) -> bool:
-    """Whether `marshal` writes only what equals it in this way: it takes an array for bytes.
-
-    What is there many times over may be looked at as often, so not of much.
-    """
-    todo: list[Any] = [frozen]
-    for _ in range(_LONGEST_REPEATED):
-        if not todo:
-            return True
-        value = todo.pop()
-        if type(value) is tuple:
-            if value[0] is not _DICT and value[0] is not _LIST:
-                return False
-            todo += value[1:]
-        elif type(value) not in _PLAIN:
-            return False
-    return False
 
 
 def spread(value: Any) -> tuple[Any, ...]:
@@ -185,17 +142,22 @@ def held_in(value: Any) -> tuple[Sequence[str], Sequence[Any]] | None:
         return (), value[1:]
     if mark is _DICT:
         middle = len(value) // 2 + 1
-        keys = [_as_str(key) if isinstance(key, str) else "" for key in value[1:middle]]
+        keys = [_as_str(key) if issubclass(type(key), str) else "" for key in value[1:middle]]
         return keys, value[middle:]
     if mark is _OTHER:
-        cls = getattr(value[1], "__self__", None)  # a named tuple is made by a method of its class
-        names = getattr(cls, "_fields", None)
-        return ((), value[2:]) if names is None else (names, value[2][1:])
+        made = getattr(value[1], "__self__", None)  # a named tuple's class has a method for it
+        return ((), value[2:]) if made is None else (names_in(made), value[2][1:])
     if mark is _ALIKE:
         return ("", "content", "id"), value[1:]
     if mark in (_COPY, _ODD_OBJECT):
         return (), value[-1:] if mark is _COPY else value[2:4]
     return _SHAPES[value[1]].names, value[2:]
+
+
+def class_of(value: Any) -> Any:
+    """The class of what was frozen: of LangChain's data, of containers just any."""
+    is_object = _is_marked(value) and value[0] in (_OBJECT, _BARE_OBJECT, _ODD_OBJECT)
+    return _SHAPES[value[1]].cls if is_object else type(value)
 
 
 def thaw(value: Any) -> Any:
@@ -309,7 +271,7 @@ def _object_freezer(cls: Any) -> Freezer:
     _SHAPES[id(cls)] = _Shape(cls, (*others, *containers), others, containers)
 
     variables = {name: f"v{place}" for place, name in enumerate(fields)}
-    looked_at = [name for name in others if not _is_always_plain(fields[name].annotation)]
+    looked_at = [name for name in others if not _is_plain(fields[name].annotation)]
     plain = "".join(f"{variables[name]}, " for name in others)
     inner = "".join(f"freeze({variables[name]}, memo), " for name in containers)
     code = [
@@ -359,11 +321,11 @@ def _may_be_text(annotation: Any) -> bool:
     return annotation is str or annotation is Any or any(map(_may_be_text, get_args(annotation)))
 
 
-def _is_always_plain(annotation: Any) -> bool:
+def _is_plain(annotation: Any) -> bool:
     """Whether a field of that type holds nothing that can change."""
     if annotation in _PLAIN or get_origin(annotation) is Literal:
         return True
-    return get_origin(annotation) in _UNIONS and all(map(_is_always_plain, get_args(annotation)))
+    return get_origin(annotation) in _UNIONS and all(map(_is_plain, get_args(annotation)))
 
 
 class _Freezers(dict[type, "Freezer | None"]):
@@ -379,6 +341,8 @@ class _Freezers(dict[type, "Freezer | None"]):
 def _freezer_of(cls: Any) -> Freezer | None:
     if cls.__flags__ & _HEAP_TYPE == 0:
         return None  # a type written in C: nothing is known about it
+    if hides_itself(cls):
+        return None
     if issubclass(cls, tuple) and cls.__bases__ == (tuple,) and hasattr(cls, "_fields"):
         return _namedtuple
     if not any(base.__module__.startswith(_LANGCHAIN_DATA) for base in cls.__mro__):
@@ -487,10 +451,6 @@ _HARD = (RecursionError, TypeError)
 _HEAP_TYPE = 1 << 9
 _TEXT_ONLY = (str, object)  # text, and the marks
 _PLAIN = (str, int, float, bool, type(None))
-_repeated: dict[bytes, Frozen] = {}
-"""What `freeze_repeated` has frozen, by what `marshal` wrote."""
-_MOST_REPEATED = 128
-_LONGEST_REPEATED = 16_384
 _UNIONS = (Union, UnionType)
 _CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__

@@ -265,10 +265,9 @@ class _Derived:
         self._name = name
 
     def __get__(self, run: Run | None, _owner: type[Run]) -> Any:
-        if run is None:
+        if run is None or "_facts" not in run.__dict__:
             raise AttributeError(self._name)
-        value = run.__dict__[self._name] = run.__dict__["_facts"].fact(self._name)
-        return value
+        return run.__dict__.setdefault(self._name, run.__dict__["_facts"].fact(self._name))
 
 
 for _name in DERIVED:

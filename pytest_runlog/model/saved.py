@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -285,9 +286,13 @@ def _loaded(saved: Mapping[str, Any], parent: Run | None, errors: list[SavedErro
 
 def _loaded_log(patches: list[Patch]) -> RootLog:
     """The log that a root was saved with. Raises `ValueError` if it is none."""
-    log = RootLog(lambda _shown: patches)
+    log = RootLog(partial(_as_saved, patches))
     log.check()
     return log
+
+
+def _as_saved(patches: list[Patch], _shown: Shown) -> list[Patch]:
+    return patches
 
 
 def _masked(mask: Mask) -> Shown:

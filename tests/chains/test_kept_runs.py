@@ -5,9 +5,18 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
 
 import pytest_runlog
 from support.chains import question_chain
@@ -74,6 +83,93 @@ def test_what_a_run_tells_is_one_and_the_same_object() -> None:
     assert run.inputs is run.inputs
     assert run.children[1].response is run.children[1].response
     assert run.children[1].output is run.children[1].response.generations[0][0].message
+
+
+def test_what_was_measured_is_not_changed_with_what_a_run_gave() -> None:
+    usage = UsageMetadata(input_tokens=1, output_tokens=2, total_tokens=3)
+    message = AIMessage("hi", usage_metadata=usage, response_metadata={"model_name": "gpt"})
+    with pytest_runlog.record() as log:
+        GenericFakeChatModel(messages=iter([message])).invoke("x")
+    log.root.output.usage_metadata["input_tokens"] = 100
+    log.root.output.response_metadata["model_name"] = "other"
+
+    assert log.tokens == (1, 2, 3)
+    assert log.root.model == "gpt"
+
+
+def test_threads_that_ask_at_the_same_time_get_the_same_object() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(50):
+                run = recorded()
+                together = Barrier(8)
+
+                def output(_: int, run: Run = run, together: Barrier = together) -> Any:
+                    together.wait()
+                    return run.children[1].output
+
+                found = list(pool.map(output, range(8)))
+                assert all(each is found[0] for each in found)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+class Row:
+    """Raises for what it does not have, but the wrong exception."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+
+def test_a_recording_asks_nothing_of_what_a_tool_gave() -> None:
+    @tool
+    def look_up(question: str) -> Row:
+        """Look it up."""
+        return Row()
+
+    with pytest_runlog.record() as log:
+        look_up.invoke({"question": "x"})
+
+    assert log.names == ["look_up"]
+    assert isinstance(log.root.output, Row)
+
+
+def test_the_id_of_a_tool_message_is_masked_whoever_made_it() -> None:
+    def answer(_: str) -> ToolMessage:
+        call_id = str(uuid4())
+        return ToolMessage(f"done {call_id}", tool_call_id=f"call_{call_id}")
+
+    with pytest_runlog.record() as log:
+        (RunnableLambda(answer) | (lambda message: message.content)).invoke("x")
+
+    assert '"done <run id>"' in log.tree()
+
+
+class Loses(tuple[int, ...]):
+    """A named tuple of a kind that cannot be made again."""
+
+    _fields = ("value",)
+
+    @classmethod
+    def _make(cls, items: Any) -> Any:
+        raise KeyError("nope")
+
+
+def test_what_goes_wrong_while_a_value_is_made_again_is_said() -> None:
+    with pytest_runlog.record() as log:
+        RunnableLambda[Any, int](len).invoke(Loses([1]))
+
+    with pytest.raises(KeyError, match="nope"):
+        _ = log.root.inputs
+
+
+def test_what_no_run_has_is_no_attribute() -> None:
+    run: Any = recorded()
+
+    assert not hasattr(run, "outputs")
+    assert not hasattr(object.__new__(type(run)), "output")
 
 
 def test_a_recording_that_nobody_looks_at_needs_no_garbage_collector(

@@ -12,7 +12,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import ChatPromptValue
 from pydantic import BaseModel
 
-from pytest_runlog.model.frozen import freeze, freeze_repeated, thaw
+from pytest_runlog.model.frozen import freeze, thaw
 from pytest_runlog.model.secrets import secrets_in
 from support.values import values
 
@@ -82,19 +82,6 @@ def test_secrets_are_found_in_what_is_frozen(value: Any) -> None:
     holder = {"other": [value], "api_key": value}
 
     assert secrets_in([freeze(holder)]) == secrets_in([holder])
-
-
-@given(values)
-def test_what_comes_again_is_frozen_as_if_it_came_once(given_: Any) -> None:
-    value = {"a": given_, "b": [1]}
-    was = copy.deepcopy(value)
-    for _ in range(2):
-        assert same(thaw(freeze_repeated(value)), value)
-    again = freeze_repeated(value)
-    spoil(value)
-    spoil(thaw(again))
-
-    assert same(thaw(again), was)
 
 
 @given(values)

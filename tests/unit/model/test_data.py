@@ -682,6 +682,50 @@ def test_secrets_are_found_wherever_they_lie(was: Callable[[Any], Any]) -> None:
     }
 
 
+class Hidden(NamedTuple):
+    value: str
+
+    def get_secret_value(self) -> str:
+        return self.value
+
+
+class HiddenPage(Document):
+    def get_secret_value(self) -> str:
+        return self.page_content
+
+
+class Numbered(tuple):  # type: ignore[type-arg]
+    _fields = (0, 1)
+
+    @classmethod
+    def _make(cls, items: Any) -> Any:
+        return cls(items)
+
+
+class Unnamed(Numbered):
+    @property
+    def _fields(self) -> NoReturn:  # type: ignore[override]
+        raise AssertionError
+
+
+@pytest.mark.parametrize("was", [lambda value: value, freeze])
+@pytest.mark.parametrize("value", [Hidden("pass-word"), HiddenPage(page_content="pass-word")])
+def test_what_hides_itself_is_a_secret(value: Any, was: Callable[[Any], Any]) -> None:
+    assert secrets_in([was([value])]) == {"pass-word"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {MagicMock(spec=str): [{"password": "pass-word"}]},
+        Numbered([{"password": "pass-word"}, 2]),
+        Unnamed([{"password": "pass-word"}, 2]),
+    ],
+)
+def test_secrets_are_found_in_what_pretends_to_be_something_else(value: Any) -> None:
+    assert secrets_in([freeze(value)]) == {"pass-word"}
+
+
 def test_a_value_that_is_there_twice_is_a_secret_where_its_key_says_so() -> None:
     shared = ["sk-12345678"]
 

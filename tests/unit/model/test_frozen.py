@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import OrderedDict, defaultdict, deque
 from typing import Any, NamedTuple
 
@@ -14,29 +13,12 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables.utils import AddableDict
 
-from pytest_runlog.model.frozen import (
-    _MOST_REPEATED,
-    MessageFreezer,
-    _repeated,
-    freeze,
-    freeze_repeated,
-    gather,
-    spread,
-    thaw,
-)
+from pytest_runlog.model.frozen import MessageFreezer, freeze, gather, spread, thaw
 
 
 class Pair(NamedTuple):
     one: Any
     other: Any
-
-
-class Text(str):
-    pass
-
-
-class Count(int):
-    pass
 
 
 USAGE = UsageMetadata(input_tokens=1, output_tokens=2, total_tokens=3)
@@ -288,58 +270,3 @@ def test_a_message_made_without_validation_thaws_with_the_fields_it_has() -> Non
     del message.__dict__["name"]
 
     assert thaw(freeze(message)).__dict__ == message.__dict__
-
-
-SCHEMA = {"type": "object", "properties": {"city": {"type": ["string", None], "n": [1, 2.5]}}}
-
-
-def test_what_comes_again_is_kept_once() -> None:
-    # `marshal` writes in another way what something else holds too, as what is kept does.
-    _, second, third = (freeze_repeated({"tools": [SCHEMA], "stop": None}) for _ in range(3))
-
-    assert second is third
-    assert thaw(third) == {"tools": [SCHEMA], "stop": None}
-    assert thaw(third) is not thaw(third)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (1, True),
-        (0, False),
-        (1, 1.0),
-        (0.0, -0.0),
-        ("a", Text("a")),
-        (b"a", bytearray(b"a")),
-        (bytearray(b"a"), b"a"),
-        (array("b", b"a"), b"a"),
-        (Count(1), 1),
-        ({1: "x"}, {True: "x"}),
-    ],
-)
-def test_what_only_equals_it_is_not_taken_for_what_came_before(one: Any, other: Any) -> None:
-    for value in (one, other, one):
-        (kept,) = thaw(freeze_repeated({"a": [value]}))["a"]
-
-        assert type(kept) is type(value)
-        assert repr(kept) == repr(value)
-
-
-def test_what_cannot_be_written_is_frozen_as_ever() -> None:
-    circle: dict[str, Any] = {"n": [1]}
-    circle["self"] = circle
-    thing = object()
-    shared: Any = "leaf"
-    for _ in range(200):
-        shared = [shared, shared]
-
-    assert thaw(freeze_repeated(circle))["self"]["self"]["n"] == [1]
-    assert thaw(freeze_repeated({"a": [thing]}))["a"][0] is thing
-    assert len(thaw(freeze_repeated({"a": shared}))["a"]) == 2
-
-
-def test_many_that_differ_are_forgotten_again() -> None:
-    for number in range(2 * _MOST_REPEATED):
-        assert thaw(freeze_repeated({"a": [number]})) == {"a": [number]}
-
-    assert len(_repeated) <= _MOST_REPEATED
