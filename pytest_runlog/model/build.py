@@ -156,6 +156,8 @@ class _Draft:
     def usage(self) -> TokenUsage:
         if self.type not in MODEL_TYPES or self.ending is None:
             return UNKNOWN
+        if isinstance(self.ending, End):
+            return usage_of(next(self.ending.values()))
         return usage_of(response_of(self.type, self.ending.untouched()))
 
     def run_chunks(self) -> list[RunChunk]:

@@ -154,6 +154,21 @@ def held_in(value: Any) -> tuple[Sequence[str], Sequence[Any]] | None:
     return _SHAPES[value[1]].names, value[2:]
 
 
+def field_of(value: Any, name: str) -> Any:
+    """What an attribute of an object holds, `None` if it has none; frozen, if the object is."""
+    if not _is_marked(value):
+        return getattr(value, name, None)
+    if value[0] not in (_OBJECT, _BARE_OBJECT):
+        return getattr(thaw(value), name, None)
+    fields = dict(zip(_SHAPES[value[1]].names, value[2:]))
+    return fields.get(name)
+
+
+def items_of(value: Any) -> Iterable[Any]:
+    """What a list holds, frozen, if the list is."""
+    return value[1:] if _is_marked(value) and value[0] is _LIST else thaw(value) or ()
+
+
 def class_of(value: Any) -> Any:
     """The class of what was frozen: of LangChain's data, of containers just any."""
     is_object = _is_marked(value) and value[0] in (_OBJECT, _BARE_OBJECT, _ODD_OBJECT)

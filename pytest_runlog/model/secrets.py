@@ -27,7 +27,7 @@ def secrets_in(values: Iterable[Any]) -> frozenset[str]:
     """
     found: set[str] = set()
     seen: dict[tuple[int, bool], Any] = {}  # kept, so that no other value gets the same id
-    todo: list[tuple[Any, bool, int]] = [(value, False, 0) for value in values]
+    todo = [(value, False, 0) for value in values if not _is_scalar(value)]
     while todo:
         value, secret, depth = todo.pop()
         revealed, names, members = _look_into(value, secret=secret)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_runlog.model.frozen import field_of, items_of, thaw
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,7 +32,7 @@ def add_up(usages: Iterable[TokenUsage]) -> TokenUsage:
 
 
 def usage_of(response: Any) -> TokenUsage:
-    """The usage that an `LLMResult` reports.
+    """The usage that an `LLMResult` reports, frozen or not.
 
     A chat model's `message.usage_metadata` comes first, then a completion model's
     `llm_output["token_usage"]`. Some models fill both; they are never added up.
@@ -38,12 +40,12 @@ def usage_of(response: Any) -> TokenUsage:
     found = [
         usage
         for generation in _generations(response)
-        if isinstance(usage := _reported(generation), dict) and usage
+        if isinstance(usage := thaw(_reported(generation)), dict) and usage
     ]
     if found:
         # `n` completions of one call repeat or extend the usage of the call: take the largest.
         return max((_usage(usage, "input_tokens", "output_tokens") for usage in found), key=_size)
-    output = getattr(response, "llm_output", None)
+    output = thaw(field_of(response, "llm_output"))
     usage = output.get("token_usage") or output.get("usage") if isinstance(output, dict) else None
     if not isinstance(usage, dict):
         return UNKNOWN
@@ -62,12 +64,12 @@ def _usage(reported: dict[str, Any], input_key: str, output_key: str) -> TokenUs
 
 
 def _reported(generation: Any) -> Any:
-    return getattr(getattr(generation, "message", None), "usage_metadata", None)
+    return field_of(field_of(generation, "message"), "usage_metadata")
 
 
 def _generations(response: Any) -> list[Any]:
-    prompts = getattr(response, "generations", None) or []
-    return [generation for prompt in prompts for generation in prompt]
+    prompts = items_of(field_of(response, "generations"))
+    return [generation for prompt in prompts for generation in items_of(prompt)]
 
 
 def _count(value: Any) -> int | None:
