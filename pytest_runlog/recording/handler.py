@@ -369,6 +369,11 @@ class RunLogCallbackHandler(BaseCallbackHandler):
             self.on_failure(failure)
 
 
+for _name in ("llm", "chat_model", "chain", "agent", "retriever", "retry", "custom_event"):
+    # LangChain has properties for these, and asks one before each event.
+    setattr(RunLogCallbackHandler, f"ignore_{_name}", False)
+
+
 def _name_of(serialized: dict[str, Any] | None, type_: str | None) -> str:
     """The name of a run that was given none, by the rule of LangChain's tracers."""
     if serialized:
