@@ -335,10 +335,13 @@ class RunLogCapture(Assertions, Budgeting, HasTree):
         They know each other, so nothing but the garbage collector would free them: over a session
         it would run far more often.
         """
-        if self._derived is not None and not self._is_seen and not self._is_loaded:
-            for run in self._derived.runs:
+        # Taken before the question: who gets these runs in another thread has said so first.
+        derived, self._derived = self._derived, None
+        if self._is_seen or self._is_loaded:
+            self._derived = derived
+        elif derived is not None:
+            for run in derived.runs:
                 vars(run).clear()
-            self._derived = None
 
     def _derive(self) -> _Derived:
         derived = self._derived

@@ -258,7 +258,7 @@ class Facts(Protocol):
         """The value of that member."""
 
 
-class _Derived:
+class _Later:
     """A member of a run that is not known yet; what is known hides it."""
 
     def __init__(self, name: str) -> None:
@@ -271,7 +271,7 @@ class _Derived:
 
 
 for _name in DERIVED:
-    setattr(Run, _name, _Derived(_name))
+    setattr(Run, _name, _Later(_name))
 
 # Serializers and data classes that copy themselves would take a run for its fields.
 del Run.__dataclass_fields__
