@@ -17,7 +17,8 @@ from dataclasses import dataclass, fields
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pytest_runlog.model.frozen import class_of, gather, thaw
+from pytest_runlog.model.frozen import gather, thaw
+from pytest_runlog.model.unthawed import class_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -18,7 +18,7 @@ from collections import OrderedDict, defaultdict, deque
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from pytest_runlog.model.fields import hides_itself, names_in
+from pytest_runlog.model.fields import hides_itself
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,23 +38,23 @@ _LANGCHAIN_DATA = (
     "langchain_core.structured_query",
 )
 
-_DICT = object()
-"""`(_DICT, *keys, *values)`"""
-_LIST = object()
-"""`(_LIST, *items)`"""
-_OTHER = object()
-"""`(_OTHER, make, items)`: another container, and what makes it of its items."""
-_OBJECT = object()
-"""`(_OBJECT, id of its type, *values)`: a pydantic object with just the fields of its type."""
-_BARE_OBJECT = object()
-"""`(_BARE_OBJECT, id of its type, *values)`: the same, and its own containers are empty."""
-_ODD_OBJECT = object()
-"""`(_ODD_OBJECT, id of its type, state, extra, private)`: any other pydantic object."""
-_ALIKE = object()
-"""`(_ALIKE, frozen, content, id)`: a message that differs from a frozen one in these only."""
-_COPY = object()
-"""`(_COPY, copy)`: something that contains itself, or a value of a class that cannot be hashed."""
-_MARKS = frozenset({_DICT, _LIST, _OTHER, _OBJECT, _BARE_OBJECT, _ODD_OBJECT, _ALIKE, _COPY})
+DICT = object()
+"""`(DICT, *keys, *values)`"""
+LIST = object()
+"""`(LIST, *items)`"""
+OTHER = object()
+"""`(OTHER, make, items)`: another container, and what makes it of its items."""
+OBJECT = object()
+"""`(OBJECT, id of its type, *values)`: a pydantic object with just the fields of its type."""
+BARE_OBJECT = object()
+"""`(BARE_OBJECT, id of its type, *values)`: the same, and its own containers are empty."""
+ODD_OBJECT = object()
+"""`(ODD_OBJECT, id of its type, state, extra, private)`: any other pydantic object."""
+ALIKE = object()
+"""`(ALIKE, frozen, content, id)`: a message that differs from a frozen one in these only."""
+COPY = object()
+"""`(COPY, copy)`: something that contains itself, or a value of a class that cannot be hashed."""
+MARKS = frozenset({DICT, LIST, OTHER, OBJECT, BARE_OBJECT, ODD_OBJECT, ALIKE, COPY})
 
 
 def freeze(value: Any) -> Any:
@@ -62,7 +62,7 @@ def freeze(value: Any) -> Any:
     try:
         return _freeze(value, {})
     except _HARD:
-        return (_COPY, _copy(value, {}))
+        return (COPY, _copy(value, {}))
 
 
 def spread(value: Any) -> tuple[Any, ...]:
@@ -75,104 +75,19 @@ def spread(value: Any) -> tuple[Any, ...]:
             return (_as_str(value),)
         frozen: Frozen = freezer(value, {})
     except _HARD:
-        return (_COPY, _copy(value, {}))
+        return (COPY, _copy(value, {}))
     return frozen
-
-
-class MessageFreezer:
-    """Freezes the messages of streams, most of which are like the one before but for their text.
-
-    Of such a message only the text and the id are kept. That takes half of the time, and a
-    sixth of the memory. Messages of streams that alternate may be like each other as well.
-    """
-
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last: tuple[Any, dict[str, Any], Frozen] = (None, {}, ())
-        """The last that holds only text: its class, its fields, and what it was frozen to."""
-
-    def spread(self, value: Any) -> tuple[Any, ...]:
-        """What `spread` gives, or `(_ALIKE, frozen, content, id)`."""
-        cls, fields, frozen = self._last
-        if type(value) is cls:
-            own = value.__dict__
-            content, name = own.get("content"), own.get("id")
-            fields["content"], fields["id"] = content, name
-            try:
-                if type(content) is str and own == fields and not value.__pydantic_extra__:
-                    return (_ALIKE, frozen, content, name)
-            except Exception:  # something in there, such as an array, does not compare
-                self._last = (None, {}, ())
-        items = spread(value)
-        if items[0] in (_OBJECT, _BARE_OBJECT) and _is_text_only(items[2:]):
-            fields = thaw(items).__dict__
-            if "content" in fields and "id" in fields:
-                self._last = (type(value), fields, items)
-        return items
-
-
-def _is_text_only(items: Iterable[Any]) -> bool:
-    """Whether all that is in there compares as text does: `1 == True` would be the same."""
-    return all(
-        _is_text_only(item) if type(item) is tuple else item is None or type(item) in _TEXT_ONLY
-        for item in items
-    )
 
 
 def gather(items: Sequence[Any]) -> Any:
     """The frozen value that `spread` gave items of."""
     first = items[0]
-    return tuple(items) if type(first) is object and first in _MARKS else first
+    return tuple(items) if type(first) is object and first in MARKS else first
 
 
-def _is_marked(items: Any) -> bool:
-    return type(items) is tuple and bool(items) and type(items[0]) is object and items[0] in _MARKS
-
-
-def held_in(value: Any) -> tuple[Sequence[str], Sequence[Any]] | None:
-    """What a frozen container holds, frozen; first that to which a key or a field gives a name.
-
-    `None` for all that is no frozen container.
-    """
-    if not _is_marked(value):
-        return None
-    mark = value[0]
-    if mark is _LIST:
-        return (), value[1:]
-    if mark is _DICT:
-        middle = len(value) // 2 + 1
-        keys = [_as_str(key) if issubclass(type(key), str) else "" for key in value[1:middle]]
-        return keys, value[middle:]
-    if mark is _OTHER:
-        made = getattr(value[1], "__self__", None)  # a named tuple's class has a method for it
-        return ((), value[2:]) if made is None else (names_in(made), value[2][1:])
-    if mark is _ALIKE:
-        return ("", "content", "id"), value[1:]
-    if mark in (_COPY, _ODD_OBJECT):
-        return (), value[-1:] if mark is _COPY else value[2:4]
-    return _SHAPES[value[1]].names, value[2:]
-
-
-def field_of(value: Any, name: str) -> Any:
-    """What an attribute of an object holds, `None` if it has none; frozen, if the object is."""
-    if not _is_marked(value):
-        return getattr(value, name, None)
-    if value[0] not in (_OBJECT, _BARE_OBJECT):
-        return getattr(thaw(value), name, None)
-    fields = dict(zip(_SHAPES[value[1]].names, value[2:]))
-    return fields.get(name)
-
-
-def items_of(value: Any) -> Iterable[Any]:
-    """What a list holds, frozen, if the list is."""
-    return value[1:] if _is_marked(value) and value[0] is _LIST else thaw(value) or ()
-
-
-def class_of(value: Any) -> Any:
-    """The class of what was frozen: of LangChain's data, of containers just any."""
-    is_object = _is_marked(value) and value[0] in (_OBJECT, _BARE_OBJECT, _ODD_OBJECT)
-    return _SHAPES[value[1]].cls if is_object else type(value)
+def is_marked(items: Any) -> bool:
+    """Whether this is a frozen container."""
+    return type(items) is tuple and bool(items) and type(items[0]) is object and items[0] in MARKS
 
 
 def thaw(value: Any) -> Any:
@@ -194,10 +109,10 @@ def _freeze_all(values: Iterable[Any], memo: Memo) -> list[Any]:
 
 def _dict(value: dict[Any, Any], memo: Memo) -> Frozen:
     if _BY_REFERENCE.issuperset(map(type, value.values())):
-        return (_DICT, *value, *value.values())
+        return (DICT, *value, *value.values())
     known = memo.get(id(value))
     if known is None:
-        known = memo[id(value)] = (_DICT, *value, *_freeze_all(value.values(), memo))
+        known = memo[id(value)] = (DICT, *value, *_freeze_all(value.values(), memo))
     return known
 
 
@@ -205,12 +120,12 @@ def _list(value: Sequence[Any], memo: Memo) -> Frozen:
     if len(value) == 1:  # as most lists of messages and generations have
         item = value[0]
         freezer = _FREEZERS[type(item)]
-        return (_LIST, item if freezer is None else freezer(item, memo))
+        return (LIST, item if freezer is None else freezer(item, memo))
     if _BY_REFERENCE.issuperset(map(type, value)):
-        return (_LIST, *value)
+        return (LIST, *value)
     known = memo.get(id(value))
     if known is None:
-        known = memo[id(value)] = (_LIST, *_freeze_all(value, memo))
+        known = memo[id(value)] = (LIST, *_freeze_all(value, memo))
     return known
 
 
@@ -224,36 +139,36 @@ def _text(value: str, _memo: Memo) -> str:
 
 
 def _tuple(value: tuple[Any, ...], memo: Memo) -> Frozen:
-    return (_OTHER, tuple, _list(value, memo))
+    return (OTHER, tuple, _list(value, memo))
 
 
 def _namedtuple(value: Any, memo: Memo) -> Frozen:
-    return (_OTHER, type(value)._make, _list(value, memo))
+    return (OTHER, type(value)._make, _list(value, memo))
 
 
 def _set(value: set[Any], _memo: Memo) -> Frozen:
-    return (_OTHER, set, (_LIST, *value))
+    return (OTHER, set, (LIST, *value))
 
 
 def _deque(value: deque[Any], memo: Memo) -> Frozen:
     limit = value.maxlen
-    return (_OTHER, lambda items: deque(items, limit), _list(value, memo))
+    return (OTHER, lambda items: deque(items, limit), _list(value, memo))
 
 
 def _default_dict(value: defaultdict[Any, Any], memo: Memo) -> Frozen:
     default = value.default_factory
-    return (_OTHER, lambda items: defaultdict(default, items), _dict(value, memo))
+    return (OTHER, lambda items: defaultdict(default, items), _dict(value, memo))
 
 
 def _dict_subclass(value: dict[Any, Any], memo: Memo) -> Frozen:
-    return (_OTHER, type(value), _dict(value, memo))
+    return (OTHER, type(value), _dict(value, memo))
 
 
 def _odd_object(value: Any, memo: Memo) -> Frozen:
     extra = value.__pydantic_extra__
     private = value.__pydantic_private__
     return (
-        _ODD_OBJECT,
+        ODD_OBJECT,
         id(type(value)),
         _dict(value.__dict__, memo),
         extra if extra is None else _dict(extra, memo),
@@ -283,7 +198,7 @@ def _object_freezer(cls: Any) -> Freezer:
     factories = {name: field.default_factory for name, field in fields.items()}
     containers = {name: made for name, made in factories.items() if made in _CONTAINERS}
     others = tuple(name for name in fields if name not in containers)
-    _SHAPES[id(cls)] = _Shape(cls, (*others, *containers), others, containers)
+    SHAPES[id(cls)] = _Shape(cls, (*others, *containers), others, containers)
 
     variables = {name: f"v{place}" for place, name in enumerate(fields)}
     looked_at = [name for name in others if not _is_plain(fields[name].annotation)]
@@ -309,8 +224,8 @@ def _object_freezer(cls: Any) -> Freezer:
         ]
     code += [f"    return (BARE_OBJECT, {id(cls)}, {plain})"]
     names: dict[str, Any] = {
-        "OBJECT": _OBJECT,
-        "BARE_OBJECT": _BARE_OBJECT,
+        "OBJECT": OBJECT,
+        "BARE_OBJECT": BARE_OBJECT,
         "NAMES": tuple(fields),
         "EMPTY": tuple(made() for made in containers.values()),
         "FREEZERS": _FREEZERS,
@@ -373,10 +288,10 @@ def _freezer_of(cls: Any) -> Freezer | None:
 
 
 def _thaw(value: Any, memo: Memo) -> Any:
-    if not _is_marked(value):
+    if not is_marked(value):
         return value
     mark = value[0]
-    if mark is _COPY:
+    if mark is COPY:
         return value[1]
     known = memo.get(id(value))
     if known is None:
@@ -385,25 +300,25 @@ def _thaw(value: Any, memo: Memo) -> Any:
 
 
 def _thaw_container(mark: object, value: tuple[Any, ...], memo: Memo) -> Any:
-    if mark is _LIST:
+    if mark is LIST:
         return [_thaw(item, memo) for item in value[1:]]
-    if mark is _DICT:
+    if mark is DICT:
         middle = len(value) // 2 + 1
         return dict(zip(value[1:middle], [_thaw(item, memo) for item in value[middle:]]))
-    if mark is _OTHER:
+    if mark is OTHER:
         return value[1](_thaw(value[2], memo))
-    if mark is _ALIKE:
+    if mark is ALIKE:
         _, frozen, content, name = value
         own = {"content": content, "id": name}
-        others = _SHAPES[frozen[1]].others
+        others = SHAPES[frozen[1]].others
         items = [own.get(name, item) for name, item in zip(others, frozen[2:])]
         rest = frozen[2 + len(others) :]
         return _thaw_container(frozen[0], (*frozen[:2], *items, *rest), memo)
-    shape = _SHAPES[value[1]]
-    if mark is _ODD_OBJECT:
+    shape = SHAPES[value[1]]
+    if mark is ODD_OBJECT:
         return _make_object(shape.cls, *[_thaw(item, memo) for item in value[2:]])
     items = [_thaw(item, memo) for item in value[2:]]
-    if mark is _BARE_OBJECT:
+    if mark is BARE_OBJECT:
         items += [make() for make in shape.containers.values()]
     given = dict(zip(shape.names, items))
     state = {name: given[name] for name in shape.cls.__pydantic_fields__}
@@ -443,7 +358,7 @@ def _copy(value: Any, memo: Memo) -> Any:
         return value if freezer is None else _thaw(freezer(value, {}), {})
     if id(value) in memo:
         return memo[id(value)]
-    if id(cls) in _SHAPES:
+    if id(cls) in SHAPES:
         memo[id(value)] = new = object.__new__(cls)
         _set_attribute(new, "__dict__", _copy(value.__dict__, memo))
         _set_attribute(new, "__pydantic_fields_set__", value.__pydantic_fields_set__.copy())
@@ -464,14 +379,13 @@ def _copy(value: Any, memo: Memo) -> Any:
 _HARD = (RecursionError, TypeError)
 """Raised where something contains itself, or is of a class that cannot be hashed."""
 _HEAP_TYPE = 1 << 9
-_TEXT_ONLY = (str, object)  # text, and the marks
 _PLAIN = (str, int, float, bool, type(None))
 _UNIONS = (Union, UnionType)
 _CONTAINERS = (dict, list)
 _set_attribute = object.__setattr__
 _as_str = str.__str__
 
-_SHAPES: dict[int, _Shape] = {}
+SHAPES: dict[int, _Shape] = {}
 """The pydantic classes by their `id()`; they are kept here, so the ids stay theirs."""
 
 _BY_REFERENCE: set[type] = {str, int, float, bool, bytes, complex, type(None), frozenset}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pytest_runlog.model.fields import fields_of, hides_itself, is_blank, names_in
-from pytest_runlog.model.frozen import held_in
 from pytest_runlog.model.masking import SECRET, is_secret_key, parts_of_secret
+from pytest_runlog.model.unthawed import held_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

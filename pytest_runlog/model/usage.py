@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_runlog.model.frozen import field_of, items_of, thaw
+from pytest_runlog.model.frozen import thaw
+from pytest_runlog.model.unthawed import field_of, items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

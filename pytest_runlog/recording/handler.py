@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from pytest_runlog.model.alike import MessageFreezer
 from pytest_runlog.model.events import CHUNK, CUSTOM, END, ERROR, NOTE, SIZES, START, TOKEN
-from pytest_runlog.model.frozen import MessageFreezer, freeze, spread
+from pytest_runlog.model.frozen import freeze, spread
 from pytest_runlog.model.journal import Clock, Journal
 from pytest_runlog.recording.lanes import current_lane, is_in_run, own_metadata
 

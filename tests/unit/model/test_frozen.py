@@ -13,7 +13,8 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables.utils import AddableDict
 
-from pytest_runlog.model.frozen import MessageFreezer, freeze, gather, spread, thaw
+from pytest_runlog.model.alike import MessageFreezer
+from pytest_runlog.model.frozen import freeze, gather, spread, thaw
 
 
 class Pair(NamedTuple):
